@@ -1,0 +1,86 @@
+//! What people ask of the running supervisor, and the answers.
+
+use crossbeam::channel::Sender;
+use serde::{Deserialize, Serialize};
+
+use super::name::{InstanceName, UnknownName};
+use super::status::PhaseName;
+use crate::ids::DeliveryId;
+
+/// A request from the socket. Each reply channel has room for its one answer, so answering never waits.
+#[derive(Debug)]
+pub enum Command {
+    /// Start, stop or restart instances.
+    Verb(VerbRequest),
+    /// End the supervisor cleanly. Answered once it has been accepted.
+    Shutdown {
+        /// Who asked.
+        by: String,
+        /// Told when the shutdown has begun.
+        reply: Sender<()>,
+    },
+    /// Send a test message to one target through the real outbox.
+    NotifyTest {
+        /// The target's name.
+        target: String,
+        /// Who asked.
+        by: String,
+        /// The delivery to watch, or the nearest names of targets.
+        reply: Sender<Result<DeliveryId, UnknownTarget>>,
+    },
+}
+
+/// `start`, `stop` or `restart` for some instances.
+#[derive(Debug)]
+pub struct VerbRequest {
+    /// What to do.
+    pub verb: Verb,
+    /// Names, globs, `tag:x`, `all`.
+    pub patterns: Vec<String>,
+    /// Answer when it is done (true) or when it has begun.
+    pub wait: bool,
+    /// Who asked, for the record.
+    pub by: String,
+    /// One answer.
+    pub reply: Sender<VerbReply>,
+}
+
+/// The answer to a verb: what became of each instance, or the name that chose none.
+pub type VerbReply = Result<Vec<VerbResult>, UnknownName>;
+
+/// What people do to instances.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verb {
+    /// Bring it up, with what it depends on.
+    Start,
+    /// Bring it down.
+    Stop,
+    /// Down if it is up, then up.
+    Restart,
+}
+
+/// What a verb did to one instance.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct VerbResult {
+    /// Which.
+    pub name: InstanceName,
+    /// Whether it is as was asked.
+    pub ok: bool,
+    /// Where it stands.
+    pub phase: PhaseName,
+    /// Its main process, when it runs.
+    pub pid: Option<u32>,
+    /// In words: `started`, `was already running`, `command not found: …`.
+    pub message: String,
+}
+
+/// A target nobody configured.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no target is called \"{name}\"{}", match .nearest.first() { Some(n) => format!("; did you mean \"{n}\"?"), None => String::new() })]
+pub struct UnknownTarget {
+    /// As the person wrote it.
+    pub name: String,
+    /// Names like it, nearest first.
+    pub nearest: Vec<String>,
+}

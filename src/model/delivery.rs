@@ -1,0 +1,171 @@
+//! Deliveries: one event on its way to one target, a durable row; and the outcome of an attempt.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::event::{Event, Severity};
+use super::incident::Incident;
+use crate::clock::Wall;
+use crate::ids::{DeliveryId, EventId, IncidentId};
+
+/// A delivery as the journal makes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewDelivery {
+    /// Also the `webhook-id`: the same on every retry.
+    pub id: DeliveryId,
+    /// What is told.
+    pub event: EventId,
+    /// The incident it belongs to: in order per incident.
+    pub incident: Option<IncidentId>,
+    /// The target's name in the configuration.
+    pub target: Arc<str>,
+    /// Of the event.
+    pub severity: Severity,
+    /// The first moment it may be sent.
+    pub due: Wall,
+    /// Past this it is given up as expired.
+    pub expires_at: Wall,
+}
+
+/// A delivery taken by the dispatcher, with all it takes to render it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Leased {
+    /// The row.
+    pub id: DeliveryId,
+    /// Where it goes.
+    pub target: Arc<str>,
+    /// Attempts made before this one that count against the schedule.
+    pub attempts: u32,
+    /// Past this it is not tried again.
+    pub expires_at: Wall,
+    /// What is told.
+    pub event: Event,
+    /// The incident as it stood when the event was recorded, when it belongs to one.
+    pub incident: Option<Incident>,
+    /// The bytes of the first attempt, for targets whose id and body must stay the same.
+    pub frozen_body: Option<String>,
+}
+
+/// Where a delivery stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DeliveryState {
+    /// Waits for its time.
+    Pending,
+    /// A worker has it.
+    Leased,
+    /// The target took it.
+    Delivered,
+    /// The target refused it for good.
+    Dead,
+    /// It became too old.
+    Expired,
+}
+
+impl DeliveryState {
+    /// The name in the database and in JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Leased => "leased",
+            Self::Delivered => "delivered",
+            Self::Dead => "dead",
+            Self::Expired => "expired",
+        }
+    }
+}
+
+impl std::str::FromStr for DeliveryState {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        [
+            Self::Pending,
+            Self::Leased,
+            Self::Delivered,
+            Self::Dead,
+            Self::Expired,
+        ]
+        .into_iter()
+        .find(|s| s.as_str() == text)
+        .ok_or(())
+    }
+}
+
+/// What came of one attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The target took it, under this message id if it gave one.
+    Delivered {
+        /// The id the target gave the message.
+        message_id: Option<String>,
+    },
+    /// It may pass next time.
+    Retryable {
+        /// What went wrong; never holds a secret.
+        reason: String,
+        /// The wait the target asked for. A wait does not count as an attempt.
+        after: Option<Duration>,
+    },
+    /// It will never pass.
+    Permanent {
+        /// What went wrong; never holds a secret.
+        reason: String,
+        /// The target itself is gone (unknown webhook, revoked token), not just this message.
+        target_gone: bool,
+    },
+}
+
+/// How a leased delivery goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Done.
+    Delivered {
+        /// The id the target gave the message.
+        message_id: Option<String>,
+    },
+    /// Back to pending, due at `due`.
+    RetryAt {
+        /// The next moment it may be sent.
+        due: Wall,
+        /// Whether the attempt counts against the schedule (a 429 does not).
+        counts: bool,
+    },
+    /// Given up.
+    Dead,
+    /// Too old.
+    Expired,
+}
+
+/// The result of an attempt, to be committed with the delivery's new state in one transaction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settlement {
+    /// The leased row.
+    pub id: DeliveryId,
+    /// How it goes on.
+    pub verdict: Verdict,
+    /// When the attempt began.
+    pub started_at: Wall,
+    /// How long it took.
+    pub took: Duration,
+    /// The HTTP status, if there was an answer.
+    pub status: Option<u16>,
+    /// What went wrong, if something did; never holds a secret.
+    pub error: Option<String>,
+    /// The body that was sent, to be kept for the next attempt (signed webhooks).
+    pub frozen_body: Option<String>,
+}
+
+/// What the database knows of one target's deliveries.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DeliveryCounts {
+    /// Pending or leased.
+    pub pending: u64,
+    /// Delivered since the database began.
+    pub delivered: u64,
+    /// Dead or expired.
+    pub failed: u64,
+}

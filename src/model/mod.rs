@@ -1,0 +1,15 @@
+//! The nouns every room shares, a file a noun. Plain data: no I/O, no clock, no locks.
+
+pub mod command;
+pub mod delivery;
+pub mod event;
+pub mod incident;
+pub mod log;
+pub mod name;
+pub mod program;
+pub mod record;
+pub mod route;
+pub mod sample;
+pub mod settings;
+pub mod status;
+pub mod target;

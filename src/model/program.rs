@@ -1,0 +1,233 @@
+//! A program as configured and checked: everything supervision needs to know about it.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::name::InstanceName;
+
+/// One `[program.NAME]` table, checked, with every default filled in and every path absolute.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ProgramSpec {
+    /// The table's name.
+    pub name: Arc<str>,
+    /// The argument vector; never empty. `shell = true` has become `/bin/sh -c …`.
+    pub command: Vec<String>,
+    /// Working directory, absolute. Need not exist until the program is started.
+    pub directory: PathBuf,
+    /// The whole environment of the program, but for the `JIKIMI_*` variables of a run.
+    pub environment: Environment,
+    /// How many slots; at least 1.
+    pub instances: u16,
+    /// Whether it starts with the supervisor.
+    pub autostart: bool,
+    /// When a run that ended is followed by another.
+    pub restart: RestartPolicy,
+    /// Exit codes that are no failure.
+    pub success_exit_codes: Vec<i32>,
+    /// Alive this long counts as started.
+    pub start_confirm: Duration,
+    /// Asks the program to end.
+    pub stop_signal: Signal,
+    /// From the stop signal to KILL.
+    pub stop_timeout: Duration,
+    /// Programs that must have started first (`depends_on = { db = "started" }`).
+    pub depends_on: Vec<Arc<str>>,
+    /// The pause between an end and the next start.
+    pub backoff: BackoffPolicy,
+    /// How many restarts are too many, and what follows.
+    pub restart_limit: RestartLimit,
+    /// Running this long ends an incident.
+    pub recover_after: Duration,
+    /// Labels for choosing: `tag:game`.
+    pub tags: Vec<String>,
+    /// How often it is measured.
+    pub metrics_interval: Duration,
+}
+
+impl ProgramSpec {
+    /// The names of its instances, in order.
+    pub fn instance_names(&self) -> impl Iterator<Item = InstanceName> + '_ {
+        (0..self.instances).map(|i| match self.instances {
+            1 => InstanceName::single(Arc::clone(&self.name)),
+            _ => InstanceName::indexed(Arc::clone(&self.name), i),
+        })
+    }
+}
+
+/// Environment variables. Their values may be secrets: Debug shows only the names.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Environment(pub BTreeMap<OsString, OsString>);
+
+impl std::fmt::Debug for Environment {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+/// When a run that ended is followed by another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RestartPolicy {
+    /// After every end nobody asked for.
+    Always,
+    /// After a failure only.
+    OnFailure,
+    /// Never.
+    Never,
+}
+
+/// The pause from the end of a run to the next start: `initial * factor^n`, spread by `jitter`, at most `max`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BackoffPolicy {
+    /// The first pause.
+    pub initial: Duration,
+    /// No pause is longer, jitter included.
+    pub max: Duration,
+    /// At least 1.
+    pub factor: f64,
+    /// 0 to 1: the pause is spread uniformly by this share to either side.
+    pub jitter: f64,
+    /// A run that lasted this long makes the next pause the first one again.
+    pub reset_after: Duration,
+}
+
+/// After `count` restarts within `within` the next failure gives up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RestartLimit {
+    /// Restarts allowed within the window.
+    pub count: u32,
+    /// The sliding window.
+    pub within: Duration,
+    /// What giving up means.
+    pub then: LimitAction,
+}
+
+/// What happens when the restart limit is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LimitAction {
+    /// Stay down until a person starts it.
+    Fatal,
+    /// Try again after this pause, for ever.
+    Cooldown(Duration),
+}
+
+/// A signal, by number. Shown by its name.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Signal(i32);
+
+const SIGNALS: [(&str, i32); 31] = [
+    ("HUP", 1),
+    ("INT", 2),
+    ("QUIT", 3),
+    ("ILL", 4),
+    ("TRAP", 5),
+    ("ABRT", 6),
+    ("BUS", 7),
+    ("FPE", 8),
+    ("KILL", 9),
+    ("USR1", 10),
+    ("SEGV", 11),
+    ("USR2", 12),
+    ("PIPE", 13),
+    ("ALRM", 14),
+    ("TERM", 15),
+    ("STKFLT", 16),
+    ("CHLD", 17),
+    ("CONT", 18),
+    ("STOP", 19),
+    ("TSTP", 20),
+    ("TTIN", 21),
+    ("TTOU", 22),
+    ("URG", 23),
+    ("XCPU", 24),
+    ("XFSZ", 25),
+    ("VTALRM", 26),
+    ("PROF", 27),
+    ("WINCH", 28),
+    ("IO", 29),
+    ("PWR", 30),
+    ("SYS", 31),
+];
+
+impl Signal {
+    /// SIGTERM.
+    pub const TERM: Self = Self(15);
+    /// SIGKILL.
+    pub const KILL: Self = Self(9);
+    /// SIGCONT.
+    pub const CONT: Self = Self(18);
+
+    /// The signal of that number, if Linux has it (1 to 64).
+    #[must_use]
+    pub fn from_number(number: i32) -> Option<Self> {
+        (1..=64).contains(&number).then_some(Self(number))
+    }
+
+    /// The signal called `name`: `TERM`, `SIGTERM` or `15`, in any case.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        if let Ok(number) = name.parse() {
+            return Self::from_number(number);
+        }
+        let upper = name.to_ascii_uppercase();
+        let bare = upper.strip_prefix("SIG").unwrap_or(&upper);
+        SIGNALS
+            .iter()
+            .find(|(n, _)| *n == bare)
+            .map(|(_, number)| Self(*number))
+    }
+
+    /// Its number on Linux.
+    #[must_use]
+    pub fn number(self) -> i32 {
+        self.0
+    }
+
+    /// The names [`Signal::parse`] knows, without `SIG`.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        SIGNALS.iter().map(|(n, _)| *n)
+    }
+}
+
+/// `SIGTERM`; a real-time signal as `SIG34`.
+impl std::fmt::Display for Signal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match SIGNALS.iter().find(|(_, number)| *number == self.0) {
+            Some((name, _)) => write!(f, "SIG{name}"),
+            None => write!(f, "SIG{}", self.0),
+        }
+    }
+}
+
+impl std::fmt::Debug for Signal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signals_are_read_by_name_or_number_and_shown_by_name() {
+        for text in ["TERM", "sigterm", "15"] {
+            assert_eq!(Signal::parse(text), Some(Signal::TERM), "{text}");
+        }
+        assert_eq!(Signal::TERM.to_string(), "SIGTERM");
+        assert_eq!(
+            Signal::parse("34").map(|s| s.to_string()).as_deref(),
+            Some("SIG34")
+        );
+        assert_eq!(Signal::parse("TERMINATE"), None);
+        assert_eq!(Signal::parse("0"), None);
+    }
+
+    #[test]
+    fn an_environment_shows_no_values() {
+        let env = Environment([("TOKEN".into(), "hunter2".into())].into());
+        assert_eq!(format!("{env:?}"), "{\"TOKEN\"}");
+    }
+}

@@ -1,0 +1,128 @@
+//! Targets: configured destinations, and how they are seen from outside.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Wall;
+use crate::secret::Secret;
+
+/// One `[target.NAME]` table, checked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TargetSpec {
+    /// The table's name.
+    pub name: Arc<str>,
+    /// What kind of provider, and its address.
+    pub provider: ProviderSpec,
+    /// A whole attempt, from connecting to the last byte of the answer.
+    pub timeout: Duration,
+    /// When to leave it alone.
+    pub breaker: BreakerPolicy,
+    /// How fast it may be sent to.
+    pub rate: RatePolicy,
+}
+
+/// The provider of a target with what it needs.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ProviderSpec {
+    /// Standard Webhooks: JSON, signed when there are secrets.
+    Webhook {
+        /// Where.
+        url: Secret,
+        /// `whsec_…` each; the body is signed with every one (rotation).
+        secrets: Vec<Secret>,
+        /// Extra request headers.
+        headers: Vec<(String, Secret)>,
+    },
+    /// A Discord webhook URL.
+    Discord {
+        /// As Discord shows it.
+        url: Secret,
+    },
+    /// A Slack incoming webhook URL.
+    Slack {
+        /// As Slack shows it.
+        url: Secret,
+    },
+    /// The Telegram bot API.
+    Telegram {
+        /// Of the bot.
+        token: Secret,
+        /// A number or `@channel`.
+        chat_id: String,
+        /// `https://api.telegram.org`, or a bot API server of one's own.
+        api_url: String,
+    },
+}
+
+impl ProviderSpec {
+    /// The `kind` key's value.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Webhook { .. } => "webhook",
+            Self::Discord { .. } => "discord",
+            Self::Slack { .. } => "slack",
+            Self::Telegram { .. } => "telegram",
+        }
+    }
+}
+
+/// After `failures` in a row the target is left alone for `cooldown`, doubling up to `cooldown_max`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BreakerPolicy {
+    /// Retryable failures in a row that open it; at least 1.
+    pub failures: u32,
+    /// The first pause.
+    pub cooldown: Duration,
+    /// No pause is longer, unless the target asks.
+    pub cooldown_max: Duration,
+}
+
+/// A token bucket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RatePolicy {
+    /// Messages at once; at least 1.
+    pub burst: u32,
+    /// Messages a minute after that; at least 1.
+    pub per_minute: u32,
+}
+
+/// What a target is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TargetState {
+    /// Nothing holds it.
+    Ready,
+    /// A worker is sending to it.
+    Busy,
+    /// It asked for a wait, or its rate is used up.
+    Waiting,
+    /// Its breaker is open.
+    Open,
+    /// It is gone (unknown webhook, revoked token) until its configuration changes.
+    Dead,
+}
+
+/// A target as `status` shows it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TargetView {
+    /// Its name.
+    pub name: String,
+    /// Its kind.
+    pub kind: String,
+    /// What it is doing.
+    pub state: TargetState,
+    /// Deliveries that wait.
+    pub pending: u64,
+    /// Deliveries it took.
+    pub delivered: u64,
+    /// Deliveries given up.
+    pub failed: u64,
+    /// The last attempt.
+    pub last_activity: Option<Wall>,
+    /// What went wrong last, if the last attempt failed.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub last_error: Option<String>,
+}
