@@ -17,6 +17,19 @@ pub const THREAD_NAME_BYTES: usize = 15;
 
 // metrics and procfs.
 
+/// Bytes of `/proc/PID/stat` that are read: 52 numbers of at most 20 digits and a name of at most 64 bytes.
+pub const PROC_STAT_BYTES: usize = 2048;
+
+/// Bytes of `/proc` entries asked of the kernel at once: about 1,000 processes a call.
+pub const PROC_DIR_BYTES: usize = 32 * 1024;
+
+/// Bytes of a process's environment that are searched for its mark. Arguments and environment may be 2 MiB
+/// together; the mark of a program with more than half of that is not found, its descent still is.
+pub const ENVIRON_BYTES: u64 = 1024 * 1024;
+
+/// Bytes read of a small text file under `/proc`; 64 KiB of `children` name about 8,000 processes.
+pub const PROC_TEXT_BYTES: u64 = 64 * 1024;
+
 // notify and fetch.
 
 /// One delivery attempt never takes longer, whatever is configured.

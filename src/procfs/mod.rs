@@ -1,0 +1,151 @@
+//! Reading `/proc`: single processes, the whole table in one scan, and the machine's constants. It decides
+//! nothing about what it reads (which process belongs to whom is [`tree`]'s), and never writes or signals.
+//!
+//! A process that is gone, or goes while it is read, is an ordinary answer and never an error.
+
+mod stat;
+pub mod tree;
+
+use std::fs::File;
+use std::io::{self, Read};
+
+use rustix::io::Errno;
+
+use crate::limits;
+
+pub use stat::{ProcStat, Scanner, parse_stat, read_stat, scan};
+
+/// The identity of this boot; with a pid and a start time it names a process for good.
+pub fn boot_id() -> io::Result<String> {
+    let text = read_bounded("/proc/sys/kernel/random/boot_id", limits::PROC_TEXT_BYTES)?;
+    Ok(String::from_utf8_lossy(&text).trim().to_owned())
+}
+
+/// Units of the times in [`ProcStat`] per second.
+#[must_use]
+pub fn clock_ticks_per_second() -> u64 {
+    rustix::param::clock_ticks_per_second()
+}
+
+/// Bytes of one page, the unit of [`ProcStat::rss_pages`].
+#[must_use]
+pub fn page_size() -> u64 {
+    u64::try_from(rustix::param::page_size()).unwrap_or(4096)
+}
+
+/// The value of `key` in the environment `pid` was started with. None when it has none, is gone, has
+/// overwritten its environment, or may not be looked into. A process in the midst of `execve` has none for
+/// a moment, so the first "none" of a young process is not to be kept.
+#[must_use]
+pub fn environ_mark(pid: u32, key: &str) -> Option<String> {
+    let environ = read_bounded(&format!("/proc/{pid}/environ"), limits::ENVIRON_BYTES).ok()?;
+    let value = find_variable(&environ, key.as_bytes())?;
+    String::from_utf8(value.to_vec()).ok()
+}
+
+fn find_variable<'a>(environ: &'a [u8], key: &[u8]) -> Option<&'a [u8]> {
+    environ
+        .split(|b| *b == 0)
+        .find_map(|entry| entry.strip_prefix(key)?.strip_prefix(b"="))
+}
+
+/// The children that thread `tid` of this process forked or was given as subreaper. Children of other
+/// threads are not in it.
+pub fn children_of_thread(tid: u32) -> io::Result<Vec<u32>> {
+    let path = format!("/proc/self/task/{tid}/children");
+    let text = read_bounded(&path, limits::PROC_TEXT_BYTES)?;
+    Ok(text
+        .split(u8::is_ascii_whitespace)
+        .filter_map(|word| std::str::from_utf8(word).ok()?.parse().ok())
+        .collect())
+}
+
+/// Whether `pid` is still the process that started at `start_ticks`, and runs. A zombie does not.
+/// A process that cannot be read counts as alive: nothing is restarted on a doubt.
+#[must_use]
+pub fn is_alive(pid: u32, start_ticks: u64) -> bool {
+    match read_stat(pid) {
+        Ok(Some(stat)) => stat.start_ticks == start_ticks && !stat.is_zombie(),
+        Ok(None) => false,
+        Err(_) => true,
+    }
+}
+
+/// Whether an error of reading `/proc/PID` says that the process is gone.
+#[must_use]
+pub fn is_gone(errno: Errno) -> bool {
+    errno == Errno::NOENT || errno == Errno::SRCH
+}
+
+fn read_bounded(path: &str, max: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(max).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_mark_of_a_process_is_found_whole_and_only_under_its_own_name() {
+        let environ = b"PATH=/bin\0XJIKIMI_RUN=no\0JIKIMI_RUNS=no\0JIKIMI_RUN=yes=1\0";
+        assert_eq!(
+            find_variable(environ, b"JIKIMI_RUN"),
+            Some(&b"yes=1"[..]),
+            "neither a suffix nor a prefix of the name counts"
+        );
+        assert_eq!(find_variable(environ, b"HOME"), None);
+    }
+
+    #[test]
+    fn a_child_carries_its_mark_and_is_alive_until_it_ends() {
+        let mut child = std::process::Command::new("/bin/sleep")
+            .arg("60")
+            .env("JIKIMI_RUN", "some-run")
+            .spawn()
+            .expect("sleep is everywhere");
+        let pid = child.id();
+        // A spawn returns as soon as the child has its new memory, a little before its environment is there.
+        let deadline = crate::clock::mono() + std::time::Duration::from_secs(20);
+        let mut mark = None;
+        while mark.is_none() && crate::clock::mono() < deadline {
+            mark = environ_mark(pid, "JIKIMI_RUN");
+        }
+        assert_eq!(mark.as_deref(), Some("some-run"));
+        let start = read_stat(pid)
+            .expect("readable")
+            .expect("alive")
+            .start_ticks;
+        assert!(is_alive(pid, start));
+        assert!(!is_alive(pid, start + 1), "another process at this pid");
+        child.kill().expect("our child");
+        child.wait().expect("our child");
+        assert!(!is_alive(pid, start));
+        assert_eq!(environ_mark(pid, "JIKIMI_RUN"), None);
+        assert_eq!(read_stat(pid).expect("gone is no error"), None);
+    }
+
+    #[test]
+    fn the_children_of_the_thread_that_forked_are_listed() {
+        let mut child = std::process::Command::new("/bin/sleep")
+            .arg("60")
+            .spawn()
+            .expect("sleep is everywhere");
+        let tid = rustix::thread::gettid()
+            .as_raw_nonzero()
+            .get()
+            .unsigned_abs();
+        let children = children_of_thread(tid);
+        child.kill().expect("our child");
+        child.wait().expect("our child");
+        assert!(children.expect("readable").contains(&child.id()));
+    }
+
+    #[test]
+    fn the_machine_has_a_boot_id_ticks_and_pages() {
+        assert_eq!(boot_id().expect("readable").len(), 36);
+        assert!(clock_ticks_per_second() >= 1);
+        assert!(page_size().is_power_of_two());
+    }
+}
