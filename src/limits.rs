@@ -9,6 +9,21 @@ pub const THREAD_NAME_BYTES: usize = 15;
 
 // child and supervise.
 
+/// What is left after KILL is killed again this often: a process that forks while it is killed leaves a child.
+pub const KILL_AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// Descriptors the supervisor needs besides its instances: database, sockets, deliveries, terminal.
+pub const OPEN_FILES_BASE: u64 = 512;
+
+/// Descriptors of one instance: a pidfd, two pipes, two segments with their index, three of the sampler.
+pub const OPEN_FILES_PER_INSTANCE: u64 = 12;
+
+/// Requests on their way to the supervision actor; each comes from a connection, of which there are fewer.
+pub const SUPERVISOR_INBOX: usize = 256;
+
+/// Ends of processes taken from the kernel in one round; more come in the next.
+pub const EPOLL_EVENTS: usize = 256;
+
 // config.
 
 // control and cli.

@@ -91,7 +91,7 @@ pub struct StoreSettings {
 /// What a power loss may cost. A kill -9 costs nothing either way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Durability {
-    /// The last commits (SQLite's synchronous = NORMAL).
+    /// The last commits (`SQLite`'s synchronous = NORMAL).
     Normal,
     /// Nothing (synchronous = FULL).
     Full,

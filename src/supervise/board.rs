@@ -37,8 +37,21 @@ pub struct InstanceView {
     pub last_exit: Option<Exit>,
     /// Why it is down, or what it waits for, in words.
     pub cause: Option<String>,
+    /// The end it was asked for, while it is under way.
+    pub stopping: Option<StoppingView>,
     /// Its program's labels.
     pub tags: Arc<[String]>,
+}
+
+/// An end under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoppingView {
+    /// When it was asked.
+    pub since: Mono,
+    /// When what is left is killed.
+    pub kill_at: Mono,
+    /// KILL has been sent.
+    pub killed: bool,
 }
 
 /// All instances at one moment, in the order of the configuration.

@@ -1,4 +1,201 @@
 //! Supervision: keeps instances running. Owns the actor thread, the only one that spawns, signals and reaps
-//! runs. Never sees the database, a webhook or the terminal.
+//! runs.
+//!
+//! [`machine`] decides, the actor does: it sleeps in epoll until a process ends, somebody asks for something
+//! or a deadline comes, gives the input to the machine, performs the actions and publishes the [`board`].
+//!
+//! Architecture invariant: nothing here waits for a disk, a database, a webhook or a terminal; what others
+//! are to do goes out through [`Ports`], whose methods never block.
 
+mod actor;
+pub mod backoff;
 pub mod board;
+pub mod machine;
+pub mod order;
+mod processes;
+mod requests;
+mod slot;
+mod tell;
+mod tree;
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crossbeam::channel::{Sender, bounded};
+use rustix::event::{EventfdFlags, eventfd};
+
+use crate::ids::RunId;
+use crate::limits;
+use crate::model::command::VerbRequest;
+use crate::model::name::InstanceName;
+use crate::model::program::ProgramSpec;
+use crate::model::record::{InstanceState, Record, RunStart};
+use board::Board;
+
+/// What supervision has others do. No method may block: each is called on the actor's thread.
+pub trait Ports: Send {
+    /// Records an event with what it changed.
+    fn record(&self, record: Record);
+    /// Makes the pipes of a run. System calls only; no waiting for another thread.
+    ///
+    /// # Errors
+    /// No pipe is to be had.
+    fn open_output(&self, instance: &InstanceName, run: RunId) -> io::Result<Output>;
+    /// The run's spawn failed: its pipes are not wanted.
+    fn output_unused(&self, run: RunId);
+    /// Nothing of the run's tree is left: its output ends with what is in the pipes.
+    fn output_over(&self, run: RunId);
+    /// Measure this tree from now on.
+    fn measure(&self, measured: Measured);
+    /// Measure it no more.
+    fn unmeasure(&self, run: RunId);
+}
+
+/// The writing ends of a run's pipes.
+#[derive(Debug)]
+pub struct Output {
+    /// For standard output.
+    pub stdout: OwnedFd,
+    /// For standard error.
+    pub stderr: OwnedFd,
+    /// Where they are.
+    pub paths: Vec<PathBuf>,
+}
+
+/// A tree to be measured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Measured {
+    /// Whose.
+    pub instance: InstanceName,
+    /// Which run.
+    pub run: RunId,
+    /// Its main process.
+    pub pid: u32,
+    /// When that started, in clock ticks since boot.
+    pub start_ticks: u64,
+    /// How often.
+    pub interval: Duration,
+}
+
+/// What a supervisor that did not end cleanly left behind.
+#[derive(Clone, Debug, Default)]
+pub struct Legacy {
+    /// The last state of each instance.
+    pub states: Vec<InstanceState>,
+    /// Runs that were not seen to end.
+    pub unfinished: Vec<RunStart>,
+}
+
+/// How a stop of everything went.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StopReport {
+    /// Instances that were up and are down.
+    pub stopped: Vec<InstanceName>,
+    /// Those of them that had to be killed.
+    pub killed: Vec<InstanceName>,
+    /// Instances that were `fatal`.
+    pub fatal: Vec<InstanceName>,
+}
+
+enum Message {
+    Verb(VerbRequest),
+    StopAll {
+        by: String,
+        reply: Sender<StopReport>,
+    },
+    KillAll,
+}
+
+/// A handle on the actor; clones share it. The actor ends when the last one is dropped.
+#[derive(Clone)]
+pub struct Supervisor {
+    // Dropped in this order: the inbox is closed before the last wake-up.
+    inbox: Sender<Message>,
+    wake: Arc<Wake>,
+}
+
+/// Wakes the actor, also by being dropped.
+struct Wake(Arc<OwnedFd>);
+
+impl Wake {
+    fn ring(&self) {
+        // EAGAIN means the counter is full: the actor is as good as woken.
+        let _ = rustix::io::write(&*self.0, &1_u64.to_ne_bytes());
+    }
+}
+
+impl Drop for Wake {
+    fn drop(&mut self) {
+        self.ring();
+    }
+}
+
+/// What the actor is started with.
+pub struct Start {
+    /// The programs, in the order of the configuration.
+    pub programs: Vec<Arc<ProgramSpec>>,
+    /// What an earlier supervisor left.
+    pub legacy: Legacy,
+    /// Where it publishes.
+    pub board: Arc<Board>,
+    /// What others do for it.
+    pub ports: Box<dyn Ports>,
+    /// The limit on open files programs get.
+    pub file_limit: Option<rustix::process::Rlimit>,
+}
+
+impl Supervisor {
+    /// Starts the actor, which starts every autostart program in order.
+    ///
+    /// # Errors
+    /// No descriptor or thread is to be had.
+    pub fn start(start: Start) -> io::Result<(Self, JoinHandle<()>)> {
+        let (inbox, messages) = bounded(limits::SUPERVISOR_INBOX);
+        let wake = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
+        let bell = Arc::clone(&wake);
+        let thread = crate::thread::spawn_named("supervisor", move || {
+            match actor::Actor::new(start, messages, bell) {
+                Ok(actor) => actor.run(),
+                Err(error) => log::error!("supervision cannot start: {error}"),
+            }
+        })?;
+        Ok((
+            Self {
+                inbox,
+                wake: Arc::new(Wake(wake)),
+            },
+            thread,
+        ))
+    }
+
+    /// Hands over a verb; the request's reply channel gets the answer. When the inbox is full the request is
+    /// dropped, which the asker sees as a closed channel.
+    pub fn verb(&self, request: VerbRequest) {
+        self.send(Message::Verb(request));
+    }
+
+    /// Stops everything, in reverse order of dependencies, and reports when all is down. From here on
+    /// nothing is started.
+    pub fn stop_all(&self, by: String, reply: Sender<StopReport>) {
+        self.send(Message::StopAll { by, reply });
+    }
+
+    /// Kills everything that is up or being stopped, at once and in no order.
+    pub fn kill_all(&self) {
+        self.send(Message::KillAll);
+    }
+
+    fn send(&self, message: Message) {
+        if self.inbox.try_send(message).is_err() {
+            log::warn!(
+                "a request was dropped: {} are waiting already",
+                limits::SUPERVISOR_INBOX
+            );
+        }
+        self.wake.ring();
+    }
+}

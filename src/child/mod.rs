@@ -1,0 +1,106 @@
+//! The only place that spawns, signals and reaps. Owns the register of our children; decides nothing.
+//!
+//! Architecture invariant: runs are signalled and reaped by one thread, the supervision actor, so that no
+//! signal can reach a pid that was reaped and given to somebody else in between.
+
+mod end;
+mod spawn;
+
+pub use end::{
+    Watched, abandon, group_exists, is_registered, orphans, reap, reap_orphans, signal_group,
+    signal_process, watch,
+};
+pub use spawn::{Child, Spawn, SpawnError, resolve, spawn};
+
+use std::collections::BTreeSet;
+use std::os::fd::BorrowedFd;
+
+use parking_lot::Mutex;
+use rustix::io::FdFlags;
+use rustix::process::{Resource, Rlimit, getrlimit, set_child_subreaper, setrlimit};
+
+use crate::limits;
+
+/// The children that somebody here waits for by pid. Every other zombie of ours is an orphan.
+static REGISTER: Mutex<BTreeSet<u32>> = Mutex::new(BTreeSet::new());
+
+/// Makes this process the one that orphans among its descendants come to, instead of pid 1.
+///
+/// # Errors
+/// The kernel refuses, as one before 3.4 would.
+pub fn adopt_orphans() -> std::io::Result<()> {
+    Ok(set_child_subreaper(Some(rustix::process::getpid()))?)
+}
+
+/// Marks every descriptor this process was started with, but for the standard three, as close-on-exec: what
+/// the caller's shell left open must not reach programs.
+///
+/// # Errors
+/// `/proc/self/fd` cannot be read.
+pub fn close_inherited_on_exec() -> std::io::Result<()> {
+    for entry in std::fs::read_dir("/proc/self/fd")? {
+        let Some(fd) = entry?
+            .file_name()
+            .to_str()
+            .and_then(|name| name.parse::<i32>().ok())
+        else {
+            continue;
+        };
+        if fd > 2 {
+            // SAFETY: the number was just listed; a descriptor closed since gives EBADF, which is no fault.
+            #[expect(
+                unsafe_code,
+                reason = "the descriptors belong to nobody in this process"
+            )]
+            let fd = unsafe { BorrowedFd::borrow_raw(fd) };
+            let _ = rustix::io::fcntl_setfd(fd, FdFlags::CLOEXEC);
+        }
+    }
+    Ok(())
+}
+
+/// The limit on open files that programs are to get: the one this process was started with.
+#[derive(Clone, Copy, Debug)]
+pub struct FileLimit {
+    original: Rlimit,
+    raised: u64,
+}
+
+impl FileLimit {
+    /// Raises the soft limit of this process to what `instances` instances take, as far as the hard limit
+    /// allows, and remembers the original for the programs.
+    #[must_use]
+    pub fn raise(instances: usize) -> Self {
+        let original = getrlimit(Resource::Nofile);
+        let wanted = limits::OPEN_FILES_BASE + limits::OPEN_FILES_PER_INSTANCE * instances as u64;
+        let ceiling = original.maximum.unwrap_or(u64::MAX);
+        let current = original.current.unwrap_or(u64::MAX);
+        let raised = wanted.max(current).min(ceiling);
+        let new = Rlimit {
+            current: Some(raised),
+            maximum: original.maximum,
+        };
+        match setrlimit(Resource::Nofile, new) {
+            Ok(()) => Self { original, raised },
+            Err(error) => {
+                log::warn!("the limit on open files stays at {current}: {error}");
+                Self {
+                    original,
+                    raised: current,
+                }
+            }
+        }
+    }
+
+    /// Open files this process may have.
+    #[must_use]
+    pub fn raised(&self) -> u64 {
+        self.raised
+    }
+
+    /// What the programs get.
+    #[must_use]
+    pub fn original(&self) -> Rlimit {
+        self.original
+    }
+}

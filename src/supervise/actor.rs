@@ -1,0 +1,300 @@
+//! The supervising loop: sleeps in epoll, asks the machine, performs. Owns the slots, epoll and the board's
+//! other end. Processes are in `processes`, people's requests in `requests`.
+
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::sync::Arc;
+
+use crossbeam::channel::{Receiver, TryRecvError};
+use rustix::event::{Timespec, epoll};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+
+use super::board::{Board, InstanceView, Snapshot};
+use super::machine::{self, Action, Context, Input, Notice};
+use super::order::Graph;
+use super::requests::{Pending, StopUnderWay};
+use super::slot::Slot;
+use super::tell::{self, Moment};
+use super::{Message, Ports, Start, tree};
+use crate::child;
+use crate::clock;
+use crate::ids::RunId;
+use crate::limits;
+use crate::model::record::RunStart;
+use crate::procfs;
+
+const WAKE: u64 = 0;
+const CHILDREN: u64 = 1;
+const FIRST_FREE: u64 = 2;
+
+/// What a token of epoll stands for. Tokens are never used twice: a stale event finds nothing.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Source {
+    /// The main process of this slot's run.
+    Main(usize),
+    /// A process left of this slot's run.
+    Left(usize),
+}
+
+pub(super) struct Actor {
+    pub slots: Vec<Slot>,
+    /// The slots of each program.
+    pub of_program: Vec<Vec<usize>>,
+    pub graph: Graph,
+    pub ports: Box<dyn Ports>,
+    pub file_limit: Option<rustix::process::Rlimit>,
+    pub pending: Vec<Pending>,
+    pub stop: Option<StopUnderWay>,
+    /// The members of all live runs, once somebody asked in this round.
+    pub members: Option<tree::Members>,
+    pub boot_id: String,
+    board: Arc<Board>,
+    views: Vec<Arc<InstanceView>>,
+    dirty: Vec<usize>,
+    seq: u64,
+    messages: Receiver<Message>,
+    wake: Arc<OwnedFd>,
+    children: OwnedFd,
+    epoll: OwnedFd,
+    sources: HashMap<u64, Source>,
+    next_token: u64,
+}
+
+impl Actor {
+    pub fn new(start: Start, messages: Receiver<Message>, wake: Arc<OwnedFd>) -> io::Result<Self> {
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        epoll::add(
+            &epoll,
+            &*wake,
+            epoll::EventData::new_u64(WAKE),
+            epoll::EventFlags::IN,
+        )?;
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let (children, bell) = socketpair(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+        // The library's handler writes a byte for each SIGCHLD; bytes lost to a full socket do not matter.
+        signal_hook::low_level::pipe::register(signal_hook::consts::SIGCHLD, bell)?;
+        epoll::add(
+            &epoll,
+            &children,
+            epoll::EventData::new_u64(CHILDREN),
+            epoll::EventFlags::IN,
+        )?;
+        let mut slots = Vec::new();
+        let mut of_program: Vec<Vec<usize>> = Vec::new();
+        for (program, spec) in start.programs.iter().enumerate() {
+            let first = slots.len();
+            slots.extend(
+                spec.instance_names()
+                    .map(|name| Slot::new(name, program, Arc::clone(spec))),
+            );
+            of_program.push((first..slots.len()).collect());
+        }
+        let mut actor = Self {
+            views: slots.iter().map(|slot| Arc::new(slot.view())).collect(),
+            slots,
+            of_program,
+            graph: Graph::new(&start.programs),
+            ports: start.ports,
+            file_limit: start.file_limit,
+            pending: Vec::new(),
+            stop: None,
+            members: None,
+            boot_id: procfs::boot_id().unwrap_or_default(),
+            board: start.board,
+            dirty: Vec::new(),
+            seq: 0,
+            messages,
+            wake,
+            children,
+            epoll,
+            sources: HashMap::new(),
+            next_token: FIRST_FREE,
+        };
+        actor.inherit(start.legacy);
+        actor.dirty.extend(0..actor.slots.len());
+        actor.publish();
+        Ok(actor)
+    }
+
+    pub fn run(mut self) {
+        self.autostart();
+        let mut events = Vec::with_capacity(limits::EPOLL_EVENTS);
+        loop {
+            self.settle();
+            self.publish();
+            events.clear();
+            let timeout = self.timeout();
+            let room = rustix::buffer::spare_capacity(&mut events);
+            match epoll::wait(&self.epoll, room, timeout.as_ref()) {
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Err(error) => log::error!("waiting for processes failed: {error}"),
+            }
+            self.members = None;
+            for event in &events {
+                let data = event.data;
+                self.dispatch(data.u64());
+            }
+            if !self.take_messages() {
+                return;
+            }
+            self.tick();
+        }
+    }
+
+    fn dispatch(&mut self, token: u64) {
+        match token {
+            WAKE => {
+                let _ = rustix::io::read(&*self.wake, &mut [0_u8; 8]);
+            }
+            CHILDREN => {
+                while matches!(rustix::io::read(&self.children, &mut [0_u8; 512]), Ok(1..)) {}
+                child::reap_orphans();
+            }
+            _ => match self.sources.get(&token).copied() {
+                Some(Source::Main(slot)) => self.main_ended(slot),
+                Some(Source::Left(slot)) => self.left_ended(slot, token),
+                // Settled earlier in this round.
+                None => {}
+            },
+        }
+    }
+
+    /// False when nobody is left who could send: the end.
+    fn take_messages(&mut self) -> bool {
+        loop {
+            match self.messages.try_recv() {
+                Ok(Message::Verb(request)) => self.verb(request),
+                Ok(Message::StopAll { by, reply }) => self.stop_all(&by, reply),
+                Ok(Message::KillAll) => self.kill_all(),
+                Err(TryRecvError::Empty) => return true,
+                Err(TryRecvError::Disconnected) => return false,
+            }
+        }
+    }
+
+    fn tick(&mut self) {
+        let now = clock::mono();
+        for slot in 0..self.slots.len() {
+            if self.slots[slot].deadline().is_some_and(|at| at <= now) {
+                self.feed(slot, Input::Tick);
+            }
+        }
+    }
+
+    fn timeout(&self) -> Option<Timespec> {
+        let at = self.slots.iter().filter_map(Slot::deadline).min()?;
+        let wait = at.since(clock::mono());
+        let tv_sec = i64::try_from(wait.as_secs()).unwrap_or(i64::MAX);
+        Some(Timespec {
+            tv_sec,
+            tv_nsec: i64::from(wait.subsec_nanos()),
+        })
+    }
+
+    /// One input for one slot, and everything that follows from it.
+    pub fn feed(&mut self, slot: usize, input: Input) {
+        let mut inputs = vec![input];
+        while let Some(input) = inputs.pop() {
+            let spec = Arc::clone(&self.slots[slot].spec);
+            let cx = Context {
+                spec: &spec,
+                now: clock::mono(),
+                random: fastrand::f64(),
+            };
+            let instance = std::mem::take(&mut self.slots[slot].instance);
+            let (instance, actions) = machine::next(instance, input, &cx);
+            self.slots[slot].instance = instance;
+            self.dirty.push(slot);
+            for action in actions {
+                match action {
+                    // Answered when the round is settled and the others' states are known.
+                    Action::AwaitNeeds => {}
+                    Action::Spawn => inputs.push(self.spawn(slot)),
+                    Action::Signal(run, signal) => self.signal(slot, run, signal),
+                    Action::Tell(notice) => self.tell(slot, notice),
+                }
+            }
+        }
+    }
+
+    fn tell(&mut self, slot: usize, notice: Notice) {
+        let at = Moment::now();
+        if matches!(notice, Notice::Killed(_)) {
+            self.slots[slot].was_killed = true;
+        }
+        let started = match &notice {
+            Notice::Started(run) => self.run_start(slot, *run, at),
+            Notice::Ready(_)
+            | Notice::Exited(_)
+            | Notice::Crashed(_)
+            | Notice::Restarting(_)
+            | Notice::Fatal(_)
+            | Notice::Stopping(_)
+            | Notice::Killed(_)
+            | Notice::Stopped(_) => None,
+        };
+        self.ports
+            .record(tell::record(&self.slots[slot], notice, started, at));
+    }
+
+    fn run_start(&self, slot: usize, run: RunId, at: Moment) -> Option<RunStart> {
+        let slot = &self.slots[slot];
+        let live = slot.live.as_ref()?;
+        Some(RunStart {
+            run,
+            instance: slot.name.clone(),
+            pid: live.root.pid,
+            start_ticks: live.root.start_ticks,
+            boot_id: self.boot_id.clone(),
+            at: at.wall,
+            command: slot.spec.command.join(" "),
+            pipes: live.pipes.clone(),
+        })
+    }
+
+    fn publish(&mut self) {
+        if self.dirty.is_empty() {
+            return;
+        }
+        for slot in std::mem::take(&mut self.dirty) {
+            let view = self.slots[slot].view();
+            if *self.views[slot] != view {
+                self.views[slot] = Arc::new(view);
+            }
+        }
+        self.seq += 1;
+        self.board.publish(Snapshot {
+            seq: self.seq,
+            instances: self.views.clone(),
+        });
+    }
+
+    /// Has epoll tell when `fd` becomes readable; the token is its name until [`Actor::forget`].
+    pub fn listen(&mut self, fd: BorrowedFd, source: Source) -> io::Result<u64> {
+        let token = self.next_token;
+        self.next_token += 1;
+        epoll::add(
+            &self.epoll,
+            fd,
+            epoll::EventData::new_u64(token),
+            epoll::EventFlags::IN,
+        )?;
+        self.sources.insert(token, source);
+        Ok(token)
+    }
+
+    /// Takes `fd` out of epoll before it is closed: a descriptor that a half-spawned child still holds would
+    /// go on giving events.
+    pub fn forget(&mut self, fd: BorrowedFd, token: u64) {
+        self.sources.remove(&token);
+        if let Err(error) = epoll::delete(&self.epoll, fd) {
+            log::error!("a process cannot be taken out of the waiting set: {error}");
+        }
+    }
+
+    /// Marks a slot as changed, for the board.
+    pub fn touch(&mut self, slot: usize) {
+        self.dirty.push(slot);
+    }
+}

@@ -1,0 +1,475 @@
+//! One step of the machine: every state's answer to every input. Pure.
+
+use std::time::Duration;
+
+use super::super::backoff;
+use super::{Action, Context, Down, Ended, Input, Instance, Notice, State, Stopping};
+use crate::ids::RunId;
+use crate::limits;
+use crate::model::event::Exit;
+use crate::model::program::{LimitAction, RestartPolicy, Signal};
+use crate::model::status::Desired;
+use crate::text;
+
+/// A step under way.
+pub(super) struct Step<'a> {
+    instance: Instance,
+    cx: &'a Context<'a>,
+    actions: Vec<Action>,
+}
+
+impl<'a> Step<'a> {
+    pub(super) fn new(instance: Instance, cx: &'a Context<'a>) -> Self {
+        Self {
+            instance,
+            cx,
+            actions: Vec::new(),
+        }
+    }
+
+    pub(super) fn take(mut self, input: Input) -> (Instance, Vec<Action>) {
+        match input {
+            Input::Start => self.start(),
+            Input::Stop => self.stop(false),
+            Input::Restart => self.restart(),
+            Input::Kill => self.kill(),
+            Input::Ready => self.ready(),
+            Input::Spawned(run) => self.spawned(run),
+            Input::SpawnFailed { cause, permanent } => self.spawn_failed(cause, permanent),
+            Input::Exited(run, exit) => self.exited(run, exit),
+            Input::TreeGone(run) => self.tree_gone(run),
+            Input::Tick => self.tick(),
+        }
+        (self.instance, self.actions)
+    }
+
+    fn tell(&mut self, notice: Notice) {
+        self.actions.push(Action::Tell(notice));
+    }
+
+    /// A start asked for forgives what was: the streak and the restart limit begin anew.
+    fn start(&mut self) {
+        self.instance.desired = Desired::Up;
+        match &mut self.instance.state {
+            State::Down(_) => {
+                let left = self.instance.run();
+                self.forgive();
+                self.await_needs(left);
+            }
+            State::Backoff { left, .. } => {
+                let left = *left;
+                self.forgive();
+                self.clear_or_spawn(left);
+            }
+            State::Stopping(stopping) => stopping.then_start = true,
+            State::Waiting
+            | State::Clearing { .. }
+            | State::Spawning
+            | State::Starting { .. }
+            | State::Running { .. } => {}
+        }
+    }
+
+    fn forgive(&mut self) {
+        let history = &mut self.instance.history;
+        history.streak = 0;
+        history.window.clear();
+        history.cooling = false;
+    }
+
+    /// Left-overs are ended while it waits for nothing else; dependencies come first.
+    fn await_needs(&mut self, left: Option<RunId>) {
+        match left {
+            None => {
+                self.instance.state = State::Waiting;
+                self.actions.push(Action::AwaitNeeds);
+            }
+            Some(_) => self.clear_or_spawn(left),
+        }
+    }
+
+    fn clear_or_spawn(&mut self, left: Option<RunId>) {
+        match left {
+            None => {
+                self.instance.state = State::Spawning;
+                self.actions.push(Action::Spawn);
+            }
+            Some(run) => {
+                self.instance.state = State::Clearing {
+                    run,
+                    kill_at: self.cx.now + self.cx.spec.stop_timeout,
+                };
+                self.actions
+                    .push(Action::Signal(run, self.cx.spec.stop_signal));
+            }
+        }
+    }
+
+    fn stop(&mut self, then_start: bool) {
+        if !then_start {
+            self.instance.desired = Desired::Down;
+        }
+        match &mut self.instance.state {
+            State::Down(Down::Stopped) => {}
+            State::Waiting | State::Spawning => self.stopped(None),
+            State::Down(_) | State::Backoff { .. } => match self.instance.run() {
+                None => self.stopped(None),
+                Some(run) => self.stop_run(run, self.last_exit(), then_start),
+            },
+            State::Clearing { run, kill_at } => {
+                let (run, kill_at) = (*run, *kill_at);
+                let main = Some(self.last_exit().unwrap_or(Exit::Unknown));
+                let since = self.cx.now;
+                self.instance.state = State::Stopping(Stopping {
+                    run,
+                    since,
+                    kill_at,
+                    killed: false,
+                    main,
+                    then_start,
+                });
+            }
+            State::Starting { run, .. } | State::Running { run, .. } => {
+                let run = *run;
+                self.tell(Notice::Stopping(run));
+                self.stop_run(run, None, then_start);
+            }
+            State::Stopping(stopping) => stopping.then_start = then_start,
+        }
+    }
+
+    fn last_exit(&self) -> Option<Exit> {
+        self.instance.history.last_exit.clone()
+    }
+
+    fn stop_run(&mut self, run: RunId, main: Option<Exit>, then_start: bool) {
+        let now = self.cx.now;
+        let kill_at = now + self.cx.spec.stop_timeout;
+        self.instance.state = State::Stopping(Stopping {
+            run,
+            since: now,
+            kill_at,
+            killed: false,
+            main,
+            then_start,
+        });
+        self.actions
+            .push(Action::Signal(run, self.cx.spec.stop_signal));
+    }
+
+    fn stopped(&mut self, end: Option<(RunId, Exit)>) {
+        self.instance.state = State::Down(Down::Stopped);
+        self.tell(Notice::Stopped(end));
+    }
+
+    fn restart(&mut self) {
+        self.instance.desired = Desired::Up;
+        match &self.instance.state {
+            State::Starting { .. } | State::Running { .. } => {
+                self.forgive();
+                self.stop(true);
+            }
+            State::Down(_)
+            | State::Waiting
+            | State::Clearing { .. }
+            | State::Spawning
+            | State::Backoff { .. }
+            | State::Stopping(_) => self.start(),
+        }
+    }
+
+    /// Ends at once whatever is on its way down; what is up is asked to stop first, by [`Input::Stop`].
+    fn kill(&mut self) {
+        let now = self.cx.now;
+        match &mut self.instance.state {
+            State::Stopping(stopping) => stopping.kill_at = now,
+            State::Clearing { kill_at, .. } => *kill_at = now,
+            State::Down(_)
+            | State::Waiting
+            | State::Spawning
+            | State::Starting { .. }
+            | State::Running { .. }
+            | State::Backoff { .. } => return,
+        }
+        self.tick();
+    }
+
+    fn ready(&mut self) {
+        match self.instance.state {
+            State::Waiting => self.clear_or_spawn(None),
+            State::Down(_)
+            | State::Clearing { .. }
+            | State::Spawning
+            | State::Starting { .. }
+            | State::Running { .. }
+            | State::Backoff { .. }
+            | State::Stopping(_) => {}
+        }
+    }
+
+    fn spawned(&mut self, run: RunId) {
+        let since = self.cx.now;
+        match self.instance.state {
+            State::Spawning if self.cx.spec.start_confirm.is_zero() => {
+                self.tell(Notice::Started(run));
+                self.tell(Notice::Ready(run));
+                self.instance.state = State::Running { run, since };
+            }
+            State::Spawning => {
+                self.tell(Notice::Started(run));
+                self.instance.state = State::Starting { run, since };
+            }
+            // Nobody waits for this run: end it. The actor spawns and reports in one breath, so no input
+            // comes between and this arm is never taken; but a process must not be left over if it were.
+            State::Down(_)
+            | State::Waiting
+            | State::Clearing { .. }
+            | State::Starting { .. }
+            | State::Running { .. }
+            | State::Backoff { .. }
+            | State::Stopping(_) => self.actions.push(Action::Signal(run, Signal::KILL)),
+        }
+    }
+
+    fn spawn_failed(&mut self, cause: String, permanent: bool) {
+        match self.instance.state {
+            State::Spawning if permanent => {
+                self.tell(Notice::Fatal(cause.clone()));
+                self.instance.state = State::Down(Down::Fatal { cause, left: None });
+            }
+            State::Spawning => {
+                self.failed(Ended {
+                    run: None,
+                    exit: None,
+                    cause: Some(cause),
+                    uptime: Duration::ZERO,
+                    next: None,
+                });
+            }
+            State::Down(_)
+            | State::Waiting
+            | State::Clearing { .. }
+            | State::Starting { .. }
+            | State::Running { .. }
+            | State::Backoff { .. }
+            | State::Stopping(_) => {}
+        }
+    }
+
+    fn exited(&mut self, run: RunId, exit: Exit) {
+        match &mut self.instance.state {
+            State::Starting {
+                run: current,
+                since,
+            }
+            | State::Running {
+                run: current,
+                since,
+            } if *current == run => {
+                let uptime = self.cx.now.since(*since);
+                self.instance.history.last_exit = Some(exit.clone());
+                self.ended(Ended {
+                    run: Some(run),
+                    exit: Some(exit),
+                    cause: None,
+                    uptime,
+                    next: None,
+                });
+            }
+            State::Stopping(stopping) if stopping.run == run && stopping.main.is_none() => {
+                stopping.main = Some(exit.clone());
+                self.instance.history.last_exit = Some(exit);
+                // What the group signal did not reach (a descendant in a session of its own) hears it as
+                // soon as the main process no longer does its own tidying up.
+                if !stopping.killed {
+                    self.actions
+                        .push(Action::Signal(run, self.cx.spec.stop_signal));
+                }
+            }
+            // A late report about an earlier run.
+            State::Down(_)
+            | State::Waiting
+            | State::Clearing { .. }
+            | State::Spawning
+            | State::Starting { .. }
+            | State::Running { .. }
+            | State::Backoff { .. }
+            | State::Stopping(_) => {}
+        }
+    }
+
+    fn ended(&mut self, end: Ended) {
+        if end.uptime >= self.cx.spec.backoff.reset_after {
+            self.instance.history.streak = 0;
+            self.instance.history.cooling = false;
+        }
+        let is_success = matches!(end.exit, Some(Exit::Code(code)) if self.cx.spec.success_exit_codes.contains(&code));
+        if is_success {
+            self.succeeded(end);
+        } else {
+            self.failed(end);
+        }
+    }
+
+    fn succeeded(&mut self, mut end: Ended) {
+        let left = end.run;
+        match self.cx.spec.restart {
+            RestartPolicy::Always => {
+                let pause = self.pause();
+                end.next = Some(pause);
+                self.tell(Notice::Exited(end));
+                self.back_off(left, pause, None);
+            }
+            RestartPolicy::OnFailure | RestartPolicy::Never => {
+                self.tell(Notice::Exited(end));
+                self.instance.state = State::Down(Down::Exited { left });
+            }
+        }
+    }
+
+    fn failed(&mut self, mut end: Ended) {
+        let left = end.run;
+        if self.cx.spec.restart == RestartPolicy::Never {
+            self.tell(Notice::Crashed(end));
+            self.instance.state = State::Down(Down::Exited { left });
+            return;
+        }
+        if !self.is_limit_reached() {
+            let pause = self.pause();
+            end.next = Some(pause);
+            self.tell(Notice::Crashed(end));
+            self.back_off(left, pause, None);
+            return;
+        }
+        let limit = self.cx.spec.restart_limit;
+        let cause = format!(
+            "restart limit reached: {} in {}",
+            limit.count,
+            text::duration(limit.within)
+        );
+        match limit.then {
+            LimitAction::Fatal => {
+                self.tell(Notice::Crashed(end));
+                self.tell(Notice::Fatal(cause.clone()));
+                self.instance.state = State::Down(Down::Fatal { cause, left });
+            }
+            LimitAction::Cooldown(pause) => {
+                self.instance.history.cooling = true;
+                end.next = Some(pause);
+                let cause = format!("{cause}; cooling down");
+                end.cause = Some(
+                    end.cause
+                        .map_or_else(|| cause.clone(), |first| format!("{first}; {cause}")),
+                );
+                self.tell(Notice::Crashed(end));
+                self.back_off(left, pause, Some(cause));
+            }
+        }
+    }
+
+    fn is_limit_reached(&mut self) -> bool {
+        let limit = self.cx.spec.restart_limit;
+        let now = self.cx.now;
+        let history = &mut self.instance.history;
+        while history
+            .window
+            .front()
+            .is_some_and(|at| now.since(*at) > limit.within)
+        {
+            history.window.pop_front();
+        }
+        history.cooling || history.window.len() >= limit.count as usize
+    }
+
+    fn pause(&self) -> Duration {
+        backoff::pause(
+            &self.cx.spec.backoff,
+            self.instance.history.streak,
+            self.cx.random,
+        )
+    }
+
+    fn back_off(&mut self, left: Option<RunId>, pause: Duration, cause: Option<String>) {
+        self.tell(Notice::Restarting(pause));
+        self.instance.state = State::Backoff {
+            left,
+            retry_at: self.cx.now + pause,
+            cause,
+        };
+    }
+
+    fn tree_gone(&mut self, run: RunId) {
+        match &mut self.instance.state {
+            State::Clearing { run: current, .. } if *current == run => self.clear_or_spawn(None),
+            State::Backoff { left, .. } if *left == Some(run) => *left = None,
+            State::Down(Down::Exited { left } | Down::Fatal { left, .. }) if *left == Some(run) => {
+                *left = None;
+            }
+            State::Stopping(stopping) if stopping.run == run => {
+                let end = stopping.main.clone().map(|exit| (run, exit));
+                let then_start = stopping.then_start;
+                self.stopped(end);
+                if then_start {
+                    self.await_needs(None);
+                }
+            }
+            // A late report about an earlier run.
+            State::Down(_)
+            | State::Waiting
+            | State::Clearing { .. }
+            | State::Spawning
+            | State::Starting { .. }
+            | State::Running { .. }
+            | State::Backoff { .. }
+            | State::Stopping(_) => {}
+        }
+    }
+
+    fn tick(&mut self) {
+        let now = self.cx.now;
+        match &mut self.instance.state {
+            State::Starting { run, since } if now >= *since + self.cx.spec.start_confirm => {
+                let (run, since) = (*run, *since);
+                self.instance.state = State::Running { run, since };
+                self.tell(Notice::Ready(run));
+            }
+            State::Backoff { retry_at, left, .. } if now >= *retry_at => {
+                let left = *left;
+                self.count_restart();
+                self.clear_or_spawn(left);
+            }
+            State::Clearing { run, kill_at } if now >= *kill_at => {
+                *kill_at = now + limits::KILL_AGAIN_AFTER;
+                self.actions.push(Action::Signal(*run, Signal::KILL));
+            }
+            State::Stopping(stopping) if now >= stopping.kill_at => {
+                let run = stopping.run;
+                stopping.kill_at = now + limits::KILL_AGAIN_AFTER;
+                let first = !std::mem::replace(&mut stopping.killed, true);
+                self.actions.push(Action::Signal(run, Signal::KILL));
+                if first {
+                    self.tell(Notice::Killed(run));
+                }
+            }
+            // Not due.
+            State::Down(_)
+            | State::Waiting
+            | State::Clearing { .. }
+            | State::Spawning
+            | State::Starting { .. }
+            | State::Running { .. }
+            | State::Backoff { .. }
+            | State::Stopping(_) => {}
+        }
+    }
+
+    fn count_restart(&mut self) {
+        let history = &mut self.instance.history;
+        history.restarts += 1;
+        history.streak = history.streak.saturating_add(1);
+        history.window.push_back(self.cx.now);
+        if history.window.len() > self.cx.spec.restart_limit.count as usize {
+            history.window.pop_front();
+        }
+    }
+}

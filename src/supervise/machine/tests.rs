@@ -1,0 +1,440 @@
+//! Tables for single rules, and an exhaustive walk over all short histories.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::*;
+use crate::limits;
+use crate::model::program::{BackoffPolicy, Environment, LimitAction, RestartLimit, RestartPolicy};
+
+fn spec() -> ProgramSpec {
+    ProgramSpec {
+        name: Arc::from("web"),
+        command: vec!["true".to_owned()],
+        directory: PathBuf::from("/"),
+        environment: Environment::default(),
+        instances: 1,
+        autostart: true,
+        restart: RestartPolicy::OnFailure,
+        success_exit_codes: vec![0],
+        start_confirm: Duration::from_secs(1),
+        stop_signal: Signal::TERM,
+        stop_timeout: Duration::from_secs(10),
+        depends_on: vec![],
+        backoff: BackoffPolicy {
+            initial: Duration::from_millis(500),
+            max: Duration::from_mins(1),
+            factor: 2.0,
+            jitter: 0.0,
+            reset_after: Duration::from_mins(1),
+        },
+        restart_limit: RestartLimit {
+            count: 2,
+            within: Duration::from_mins(1),
+            then: LimitAction::Fatal,
+        },
+        recover_after: Duration::from_secs(5),
+        tags: vec![],
+        metrics_interval: Duration::from_secs(5),
+    }
+}
+
+/// The machine with a world around it that obeys: spawns work, and every process is kept account of.
+#[derive(Clone)]
+struct World {
+    instance: Instance,
+    now: Mono,
+    main: Option<RunId>,
+    tree: Option<RunId>,
+    told: Vec<Notice>,
+    signals: Vec<Signal>,
+}
+
+impl World {
+    fn new() -> Self {
+        Self {
+            instance: Instance::new(),
+            now: Mono::from_nanos(1),
+            main: None,
+            tree: None,
+            told: Vec::new(),
+            signals: Vec::new(),
+        }
+    }
+
+    fn feed(&mut self, spec: &ProgramSpec, input: Input) {
+        let mut inputs = vec![input];
+        while let Some(input) = inputs.pop() {
+            let cx = Context {
+                spec,
+                now: self.now,
+                random: 0.5,
+            };
+            let (instance, actions) = next(self.instance.clone(), input, &cx);
+            self.instance = instance;
+            for action in actions {
+                match action {
+                    Action::AwaitNeeds => {}
+                    Action::Spawn => {
+                        assert!(
+                            self.tree.is_none(),
+                            "a second run beside a live tree: {:?}",
+                            self.instance
+                        );
+                        let run = RunId::new();
+                        (self.main, self.tree) = (Some(run), Some(run));
+                        inputs.push(Input::Spawned(run));
+                    }
+                    Action::Signal(run, signal) => {
+                        assert_eq!(Some(run), self.tree, "a signal to a run that is over");
+                        self.signals.push(signal);
+                    }
+                    Action::Tell(notice) => self.told.push(notice),
+                }
+            }
+        }
+    }
+
+    fn exit(&mut self, spec: &ProgramSpec, exit: Exit) {
+        if let Some(run) = self.main.take() {
+            self.feed(spec, Input::Exited(run, exit));
+        }
+    }
+
+    fn empty(&mut self, spec: &ProgramSpec) {
+        if self.main.is_none()
+            && let Some(run) = self.tree.take()
+        {
+            self.feed(spec, Input::TreeGone(run));
+        }
+    }
+
+    fn crash(&mut self, spec: &ProgramSpec) {
+        self.exit(spec, Exit::Code(1));
+        self.empty(spec);
+    }
+
+    fn wait(&mut self, spec: &ProgramSpec, time: Duration) {
+        self.now = self.now + time;
+        self.feed(spec, Input::Tick);
+    }
+
+    fn up(spec: &ProgramSpec) -> Self {
+        let mut world = Self::new();
+        world.feed(spec, Input::Start);
+        world.feed(spec, Input::Ready);
+        world
+    }
+
+    fn phase(&self) -> PhaseName {
+        self.instance.phase()
+    }
+}
+
+#[test]
+fn a_program_is_confirmed_after_it_lived_for_start_confirm() {
+    let spec = spec();
+    let mut world = World::up(&spec);
+    assert_eq!(world.phase(), PhaseName::Starting);
+    world.wait(&spec, Duration::from_millis(999));
+    assert_eq!(world.phase(), PhaseName::Starting);
+    world.wait(&spec, Duration::from_millis(1));
+    assert_eq!(world.phase(), PhaseName::Running);
+    assert!(
+        matches!(
+            world.told.as_slice(),
+            [Notice::Started(_), Notice::Ready(_)]
+        ),
+        "{:?}",
+        world.told
+    );
+}
+
+#[test]
+fn a_crash_is_followed_by_a_restart_after_the_backoff() {
+    let spec = spec();
+    let mut world = World::up(&spec);
+    world.crash(&spec);
+    assert_eq!(world.phase(), PhaseName::Backoff);
+    world.wait(&spec, Duration::from_millis(499));
+    assert_eq!(world.phase(), PhaseName::Backoff);
+    world.wait(&spec, Duration::from_millis(1));
+    assert_eq!(world.phase(), PhaseName::Starting);
+    assert_eq!(world.instance.history.restarts, 1);
+}
+
+#[test]
+fn after_the_limit_the_next_failure_is_fatal_and_a_person_can_start_it_again() {
+    let spec = spec();
+    let mut world = World::up(&spec);
+    for _ in 0..2 {
+        world.crash(&spec);
+        assert_eq!(world.phase(), PhaseName::Backoff);
+        world.wait(&spec, Duration::from_secs(5));
+    }
+    world.crash(&spec);
+    assert_eq!(world.phase(), PhaseName::Fatal);
+    assert_eq!(
+        world.told.last(),
+        Some(&Notice::Fatal("restart limit reached: 2 in 1m".to_owned()))
+    );
+    world.feed(&spec, Input::Start);
+    world.feed(&spec, Input::Ready);
+    world.crash(&spec);
+    assert_eq!(
+        world.phase(),
+        PhaseName::Backoff,
+        "a start asked for forgives what was"
+    );
+}
+
+#[test]
+fn the_window_slides() {
+    let spec = spec();
+    let mut world = World::up(&spec);
+    for _ in 0..10 {
+        world.crash(&spec);
+        world.wait(&spec, Duration::from_secs(61));
+    }
+    assert_eq!(
+        world.phase(),
+        PhaseName::Starting,
+        "a restart a minute is within the limit"
+    );
+}
+
+#[test]
+fn a_cooldown_tries_again_slowly_until_a_stable_run() {
+    let cooldown = Duration::from_mins(5);
+    let mut spec = spec();
+    spec.restart_limit.then = LimitAction::Cooldown(cooldown);
+    let mut world = World::up(&spec);
+    for _ in 0..2 {
+        world.crash(&spec);
+        world.wait(&spec, Duration::from_secs(5));
+    }
+    for _ in 0..3 {
+        world.crash(&spec);
+        world.wait(&spec, cooldown.saturating_sub(Duration::from_millis(1)));
+        assert_eq!(world.phase(), PhaseName::Backoff);
+        world.wait(&spec, Duration::from_millis(1));
+        assert_eq!(world.phase(), PhaseName::Starting);
+    }
+    world.wait(&spec, spec.backoff.reset_after);
+    world.crash(&spec);
+    world.wait(&spec, spec.backoff.initial);
+    assert_eq!(
+        world.phase(),
+        PhaseName::Starting,
+        "a stable run ends the cooldown"
+    );
+}
+
+#[test]
+fn policies_and_success_codes_decide_what_follows_an_end() {
+    use PhaseName::{Backoff, Exited};
+    for (policy, code, phase) in [
+        (RestartPolicy::Always, 0, Backoff),
+        (RestartPolicy::Always, 1, Backoff),
+        (RestartPolicy::OnFailure, 0, Exited),
+        (RestartPolicy::OnFailure, 3, Exited),
+        (RestartPolicy::OnFailure, 1, Backoff),
+        (RestartPolicy::Never, 0, Exited),
+        (RestartPolicy::Never, 1, Exited),
+    ] {
+        let mut spec = spec();
+        spec.restart = policy;
+        spec.success_exit_codes = vec![0, 3];
+        let mut world = World::up(&spec);
+        world.exit(&spec, Exit::Code(code));
+        assert_eq!(world.phase(), phase, "{policy:?} {code}");
+        let is_crash = world.told.iter().any(|n| matches!(n, Notice::Crashed(_)));
+        assert_eq!(is_crash, code == 1, "{policy:?} {code}");
+    }
+}
+
+#[test]
+fn a_program_that_does_not_stop_is_killed_after_the_grace_and_again_until_it_is_gone() {
+    let spec = spec();
+    let mut world = World::up(&spec);
+    world.feed(&spec, Input::Stop);
+    assert_eq!(world.signals, [Signal::TERM]);
+    world.wait(&spec, spec.stop_timeout);
+    world.wait(&spec, limits::KILL_AGAIN_AFTER);
+    assert_eq!(world.signals, [Signal::TERM, Signal::KILL, Signal::KILL]);
+    assert_eq!(
+        world
+            .told
+            .iter()
+            .filter(|n| matches!(n, Notice::Killed(_)))
+            .count(),
+        1
+    );
+    world.exit(
+        &spec,
+        Exit::Signal {
+            signal: Signal::KILL,
+            core: false,
+            oom: false,
+        },
+    );
+    assert_eq!(
+        world.phase(),
+        PhaseName::Stopping,
+        "something of its tree is left"
+    );
+    world.empty(&spec);
+    assert_eq!(world.phase(), PhaseName::Stopped);
+}
+
+#[test]
+fn what_is_left_of_a_tree_is_ended_before_the_next_run() {
+    let spec = spec();
+    let mut world = World::up(&spec);
+    world.exit(&spec, Exit::Code(1));
+    world.wait(&spec, Duration::from_millis(500));
+    assert!(matches!(world.instance.state, State::Clearing { .. }));
+    assert_eq!(world.signals, [Signal::TERM]);
+    world.wait(&spec, spec.stop_timeout);
+    assert_eq!(world.signals, [Signal::TERM, Signal::KILL]);
+    world.empty(&spec);
+    assert_eq!(world.phase(), PhaseName::Starting);
+}
+
+#[test]
+fn a_missing_command_is_fatal_and_a_full_process_table_is_tried_again() {
+    let spec = spec();
+    for (permanent, phase) in [(true, PhaseName::Fatal), (false, PhaseName::Backoff)] {
+        let instance = Instance {
+            state: State::Spawning,
+            ..Instance::new()
+        };
+        let cx = Context {
+            spec: &spec,
+            now: Mono::from_nanos(1),
+            random: 0.5,
+        };
+        let failed = Input::SpawnFailed {
+            cause: "no".to_owned(),
+            permanent,
+        };
+        assert_eq!(next(instance, failed, &cx).0.phase(), phase);
+    }
+}
+
+const STEPS: usize = 11;
+
+fn step(world: &mut World, spec: &ProgramSpec, which: usize) {
+    match which {
+        0 => world.feed(spec, Input::Start),
+        1 => world.feed(spec, Input::Stop),
+        2 => world.feed(spec, Input::Restart),
+        3 => world.feed(spec, Input::Kill),
+        4 => world.feed(spec, Input::Ready),
+        5 => world.exit(spec, Exit::Code(0)),
+        6 => world.exit(spec, Exit::Code(1)),
+        7 => world.empty(spec),
+        8 => world.wait(spec, Duration::from_mins(6)),
+        9 => {
+            let late = RunId::new();
+            world.feed(spec, Input::Exited(late, Exit::Code(1)));
+            world.feed(spec, Input::TreeGone(late));
+        }
+        _ => world.wait(spec, Duration::from_millis(1)),
+    }
+}
+
+fn check(world: &World, spec: &ProgramSpec, path: &[usize]) {
+    let state = &world.instance.state;
+    // What is alive is known, and nothing else is.
+    assert_eq!(world.instance.run(), world.tree, "{path:?} {state:?}");
+    // Whoever waits for the clock says until when; whoever waits for a process has one.
+    match state {
+        State::Clearing { .. }
+        | State::Backoff { .. }
+        | State::Starting { .. }
+        | State::Stopping(_) => {
+            assert!(
+                world.instance.deadline(spec).is_some(),
+                "{path:?} {state:?}"
+            );
+        }
+        State::Running { .. } => assert!(world.main.is_some(), "{path:?}"),
+        State::Spawning => panic!("{path:?}: a spawn was ordered and not answered"),
+        State::Down(_) | State::Waiting => {}
+    }
+    if world.instance.desired == Desired::Down {
+        let is_up = matches!(
+            state,
+            State::Starting { .. } | State::Running { .. } | State::Backoff { .. }
+        );
+        assert!(!is_up, "{path:?}: wanted down and {state:?}");
+    }
+    assert!(
+        world.instance.history.window.len() <= spec.restart_limit.count as usize,
+        "{path:?}"
+    );
+}
+
+fn walk(world: &World, spec: &ProgramSpec, path: &mut Vec<usize>, depth: usize) {
+    if depth == 0 {
+        return;
+    }
+    for which in 0..STEPS {
+        let mut next = world.clone();
+        path.push(which);
+        step(&mut next, spec, which);
+        check(&next, spec, path);
+        walk(&next, spec, path, depth - 1);
+        path.pop();
+    }
+}
+
+#[test]
+fn no_short_history_doubles_a_run_or_signals_a_dead_one_or_gets_stuck() {
+    for then in [
+        LimitAction::Fatal,
+        LimitAction::Cooldown(Duration::from_mins(5)),
+    ] {
+        for restart in [
+            RestartPolicy::Always,
+            RestartPolicy::OnFailure,
+            RestartPolicy::Never,
+        ] {
+            let mut spec = spec();
+            spec.restart = restart;
+            spec.restart_limit = RestartLimit {
+                count: 1,
+                within: Duration::from_mins(1),
+                then,
+            };
+            walk(&World::new(), &spec, &mut Vec::new(), 3);
+            walk(&World::up(&spec), &spec, &mut Vec::new(), 5);
+        }
+    }
+}
+
+#[test]
+fn from_anywhere_a_stop_and_dead_processes_lead_down() {
+    let spec = spec();
+    let mut paths = vec![vec![]];
+    for _ in 0..3 {
+        paths = paths
+            .into_iter()
+            .flat_map(|path: Vec<usize>| {
+                (0..STEPS).map(move |which| [&path[..], &[which]].concat())
+            })
+            .collect();
+    }
+    for path in paths {
+        let mut world = World::up(&spec);
+        for which in &path {
+            step(&mut world, &spec, *which);
+        }
+        world.feed(&spec, Input::Stop);
+        world.exit(&spec, Exit::Code(0));
+        world.empty(&spec);
+        assert!(world.instance.is_over(), "{path:?} {:?}", world.instance);
+        assert_eq!(world.phase(), PhaseName::Stopped, "{path:?}");
+    }
+}

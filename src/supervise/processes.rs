@@ -1,0 +1,346 @@
+//! The processes of the slots: spawning, their ends, what is left of their trees, signals. Part of the actor.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+
+use super::actor::{Actor, Source};
+use super::machine::Input;
+use super::slot::{Left, Live, Main};
+use super::{Legacy, Measured, tree};
+use crate::child::{self, Spawn, SpawnError, Watched};
+use crate::clock;
+use crate::ids::RunId;
+use crate::model::event::Exit;
+use crate::model::program::Signal;
+use crate::procfs;
+
+impl Actor {
+    /// Spawns a run and says how that went.
+    pub(super) fn spawn(&mut self, slot: usize) -> Input {
+        let run = RunId::new();
+        match self.try_spawn(slot, run) {
+            Ok(()) => Input::Spawned(run),
+            Err(error) => {
+                let cause = match std::error::Error::source(&error) {
+                    Some(source) => format!("{error}: {source}"),
+                    None => error.to_string(),
+                };
+                Input::SpawnFailed {
+                    cause,
+                    permanent: error.is_permanent(),
+                }
+            }
+        }
+    }
+
+    fn try_spawn(&mut self, slot: usize, run: RunId) -> Result<(), SpawnError> {
+        let spec = Arc::clone(&self.slots[slot].spec);
+        let path = spec.environment.0.get(std::ffi::OsStr::new("PATH"));
+        let file = child::resolve(&spec.command[0], &spec.directory, path.map(|p| &**p))?;
+        let fail = |source: io::Error| SpawnError::System {
+            command: spec.command[0].clone(),
+            source,
+        };
+        let name = self.slots[slot].name.clone();
+        let output = self.ports.open_output(&name, run).map_err(fail)?;
+        let spawned = child::spawn(Spawn {
+            file: &file,
+            argv: &spec.command,
+            directory: &spec.directory,
+            environment: self.slots[slot].environment(run),
+            stdin: None,
+            stdout: Some(output.stdout),
+            stderr: Some(output.stderr),
+            file_limit: self.file_limit,
+        });
+        let child = spawned.inspect_err(|_| self.ports.output_unused(run))?;
+        let (pid, start_ticks) = (child.pid, child.start_ticks);
+        let token = self
+            .listen(child.pidfd.as_fd(), Source::Main(slot))
+            .map_err(|error| {
+                child::abandon(&child);
+                self.ports.output_unused(run);
+                fail(error)
+            })?;
+        self.slots[slot].live = Some(Live {
+            root: tree::Root {
+                run,
+                pid,
+                start_ticks,
+            },
+            since: clock::mono(),
+            main: Some(Main { child, token }),
+            left: Vec::new(),
+            pipes: output.paths,
+            is_inherited: false,
+        });
+        self.ports.measure(Measured {
+            instance: name,
+            run,
+            pid,
+            start_ticks,
+            interval: spec.metrics_interval,
+        });
+        Ok(())
+    }
+
+    /// The main process of a slot became readable: it has ended.
+    pub(super) fn main_ended(&mut self, slot: usize) {
+        let Some((run, reaped)) = self.slots[slot].live.as_ref().and_then(reap) else {
+            return;
+        };
+        let exit = reaped.unwrap_or_else(|error| {
+            log::error!(
+                "{}: how it ended cannot be read: {error}",
+                self.slots[slot].name
+            );
+            Exit::Unknown
+        });
+        let Some(main) = self.slots[slot]
+            .live
+            .as_mut()
+            .and_then(|live| live.main.take())
+        else {
+            return;
+        };
+        self.forget(main.child.pidfd.as_fd(), main.token);
+        self.ports.unmeasure(run);
+        if child::group_exists(main.child.pid) || self.has_unknown_orphans() {
+            self.hold_left(slot);
+        }
+        self.feed(slot, Input::Exited(run, exit));
+        self.end_if_empty(slot);
+    }
+
+    /// A process that was left of a slot's tree ended.
+    pub(super) fn left_ended(&mut self, slot: usize, token: u64) {
+        let Some(live) = self.slots[slot].live.as_mut() else {
+            return;
+        };
+        let Some(at) = live.left.iter().position(|left| left.token == token) else {
+            return;
+        };
+        let left = live.left.swap_remove(at);
+        let is_last = live.left.is_empty();
+        self.forget(left.process.pidfd.as_fd(), token);
+        if is_last {
+            // Before it ended it may have left children of its own.
+            self.hold_left(slot);
+            self.end_if_empty(slot);
+        }
+    }
+
+    /// Whether somebody was orphaned to us whom no slot holds: only then is a look at `/proc` needed.
+    fn has_unknown_orphans(&self) -> bool {
+        let Ok(orphans) = child::orphans() else {
+            return true;
+        };
+        orphans
+            .into_iter()
+            .any(|pid| !child::is_registered(pid) && !self.is_held(pid))
+    }
+
+    fn is_held(&self, pid: u32) -> bool {
+        let lives = self.slots.iter().filter_map(|slot| slot.live.as_ref());
+        lives
+            .flat_map(|live| &live.left)
+            .any(|left| left.process.pid == pid)
+    }
+
+    /// Takes hold of everything alive of a slot's run, its main process apart.
+    fn hold_left(&mut self, slot: usize) {
+        let Some(live) = self.slots[slot].live.as_ref() else {
+            return;
+        };
+        let (run, main) = (live.root.run, live.main.as_ref().map(|main| main.child.pid));
+        let members = self.members_of(run);
+        for process in tree::hold(&members, main) {
+            self.hold(slot, process);
+        }
+    }
+
+    fn hold(&mut self, slot: usize, process: Watched) {
+        let known = self.slots[slot]
+            .live
+            .as_ref()
+            .map_or(&[][..], |live| &live.left);
+        if known.iter().any(|left| left.process.pid == process.pid) {
+            return;
+        }
+        match self.listen(process.pidfd.as_fd(), Source::Left(slot)) {
+            Ok(token) => {
+                if let Some(live) = self.slots[slot].live.as_mut() {
+                    live.left.push(Left { process, token });
+                }
+            }
+            Err(error) => log::error!("pid {} cannot be watched: {error}", process.pid),
+        }
+    }
+
+    fn members_of(&mut self, run: RunId) -> Vec<procfs::ProcStat> {
+        if self.members.is_none() {
+            let roots: Vec<tree::Root> = self
+                .slots
+                .iter()
+                .filter_map(|slot| slot.live.as_ref())
+                .map(|live| live.root)
+                .collect();
+            self.members = Some(tree::find(&roots));
+        }
+        self.members
+            .as_ref()
+            .and_then(|members| members.get(&run))
+            .cloned()
+            .unwrap_or_default()
+    }
+
+    fn end_if_empty(&mut self, slot: usize) {
+        let is_empty = self.slots[slot]
+            .live
+            .as_ref()
+            .is_some_and(|live| live.main.is_none() && live.left.is_empty());
+        if !is_empty {
+            return;
+        }
+        let Some(live) = self.slots[slot].live.take() else {
+            return;
+        };
+        let run = live.root.run;
+        self.ports.output_over(run);
+        if live.is_inherited {
+            self.tell_missed(slot, run, "ended before its program was started anew");
+        }
+        self.feed(slot, Input::TreeGone(run));
+    }
+
+    /// Signals what there is of a run. Its group while the main process is there, whose pid is ours until we
+    /// reap it; KILL, and everything once the main process is gone, goes to each process by descriptor.
+    pub(super) fn signal(&mut self, slot: usize, run: RunId, signal: Signal) {
+        let Some(live) = self.slots[slot]
+            .live
+            .as_ref()
+            .filter(|live| live.root.run == run)
+        else {
+            return;
+        };
+        let main = live.main.as_ref().map(|main| main.child.pid);
+        if let Some(pid) = main {
+            warn_on_fault(pid, child::signal_group(pid, signal));
+        }
+        if signal == Signal::KILL {
+            // What the group did not reach is held for this only now: sessions of their own are rare.
+            self.members = None;
+            let members = self.members_of(run);
+            for process in tree::hold(&members, main) {
+                warn_on_fault(process.pid, child::signal_process(&process.pidfd, signal));
+                if main.is_none() {
+                    self.hold(slot, process);
+                }
+            }
+        } else if main.is_none() {
+            for left in self.slots[slot].live.iter().flat_map(|live| &live.left) {
+                warn_on_fault(
+                    left.process.pid,
+                    child::signal_process(&left.process.pidfd, signal),
+                );
+            }
+        }
+    }
+
+    /// Takes over what a supervisor that was killed left: what people wanted, what was given up, counts; and
+    /// what still runs, which is ended before its program is started anew.
+    pub(super) fn inherit(&mut self, legacy: Legacy) {
+        for state in legacy.states {
+            if let Some(slot) = self
+                .slots
+                .iter_mut()
+                .find(|slot| slot.name == state.instance)
+            {
+                slot.restore(&state);
+            }
+        }
+        for start in legacy.unfinished {
+            let is_alive = start.boot_id == self.boot_id;
+            let root = tree::Root {
+                run: start.run,
+                pid: start.pid,
+                start_ticks: start.start_ticks,
+            };
+            let Some(slot) = self
+                .slots
+                .iter()
+                .position(|slot| slot.name == start.instance)
+            else {
+                self.end_stranger(&start.instance, root, is_alive);
+                continue;
+            };
+            if is_alive && self.slots[slot].live.is_none() {
+                self.slots[slot].live = Some(Live {
+                    root,
+                    since: clock::mono(),
+                    main: None,
+                    left: Vec::new(),
+                    pipes: start.pipes,
+                    is_inherited: true,
+                });
+                self.members = None;
+                self.hold_left(slot);
+                if self.slots[slot]
+                    .live
+                    .as_ref()
+                    .is_some_and(|live| !live.left.is_empty())
+                {
+                    log::warn!(
+                        "{}: a run outlived the last supervisor and is ended first",
+                        start.instance
+                    );
+                    self.slots[slot].instance.left_over(start.run);
+                    continue;
+                }
+                self.slots[slot].live = None;
+            }
+            self.ports.output_over(start.run);
+            self.tell_missed(slot, start.run, "ended while no supervisor ran");
+        }
+        self.members = None;
+    }
+
+    /// What still runs of a program that left the configuration is killed; nobody would ever stop it.
+    fn end_stranger(
+        &mut self,
+        instance: &crate::model::name::InstanceName,
+        root: tree::Root,
+        is_alive: bool,
+    ) {
+        self.ports.output_over(root.run);
+        if !is_alive {
+            return;
+        }
+        let members = tree::find(&[root]).remove(&root.run).unwrap_or_default();
+        for process in tree::hold(&members, None) {
+            log::warn!(
+                "{instance} is not configured any more: pid {}, left of it, is killed",
+                process.pid
+            );
+            warn_on_fault(
+                process.pid,
+                child::signal_process(&process.pidfd, Signal::KILL),
+            );
+        }
+    }
+}
+
+/// The run and the end of its main process, once that has ended.
+fn reap(live: &Live) -> Option<(RunId, io::Result<Exit>)> {
+    let main = live.main.as_ref()?;
+    child::reap(&main.child)
+        .transpose()
+        .map(|exit| (live.root.run, exit))
+}
+
+fn warn_on_fault(pid: u32, result: io::Result<()>) {
+    if let Err(error) = result {
+        log::warn!("pid {pid} cannot be signalled: {error}");
+    }
+}

@@ -1,0 +1,277 @@
+//! One supervised slot: the machine's instance, the processes it has, and how others see it. Owns them.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::board::{InstanceView, StoppingView};
+use super::machine::{Down, Instance, State};
+use super::tree::Root;
+use crate::child::{Child, Watched};
+use crate::clock::{self, Mono, Wall};
+use crate::ids::RunId;
+use crate::model::command::VerbResult;
+use crate::model::event::Exit;
+use crate::model::name::InstanceName;
+use crate::model::program::{LimitAction, ProgramSpec};
+use crate::model::record::InstanceState;
+use crate::model::status::{Desired, Health, PhaseName};
+
+/// An instance with what it has running.
+pub(super) struct Slot {
+    pub name: InstanceName,
+    /// Position of its program.
+    pub program: usize,
+    pub spec: Arc<ProgramSpec>,
+    pub instance: Instance,
+    /// The run something is alive of.
+    pub live: Option<Live>,
+    /// Who asked for what is under way.
+    pub asked_by: Option<String>,
+    /// KILL was needed in the stop under way.
+    pub was_killed: bool,
+    /// It was up when the supervisor began to stop.
+    pub is_shutting_down: bool,
+    /// What it waits for, in words, while it waits.
+    pub waits_for: Option<Obstacle>,
+    pub tags: Arc<[String]>,
+    /// An earlier supervisor's word on it stands: it is not started with this one.
+    pub is_settled: bool,
+}
+
+/// What stands in the way of a start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Obstacle {
+    pub words: String,
+    /// It will not pass by itself: the other is down.
+    pub is_final: bool,
+}
+
+/// The processes of one run.
+pub(super) struct Live {
+    pub root: Root,
+    pub since: Mono,
+    /// The main process, until it has been reaped.
+    pub main: Option<Main>,
+    /// What is left of the tree after the main process ended.
+    pub left: Vec<Left>,
+    /// Where its pipes are.
+    pub pipes: Vec<PathBuf>,
+    /// It was found at the start, left by a supervisor that was killed.
+    pub is_inherited: bool,
+}
+
+/// A main process and its place in epoll.
+pub(super) struct Main {
+    pub child: Child,
+    pub token: u64,
+}
+
+/// A process of a tree whose main process is gone, and its place in epoll.
+pub(super) struct Left {
+    pub process: Watched,
+    pub token: u64,
+}
+
+impl Slot {
+    pub fn new(name: InstanceName, program: usize, spec: Arc<ProgramSpec>) -> Self {
+        let tags = spec.tags.clone().into();
+        Self {
+            name,
+            program,
+            spec,
+            instance: Instance::new(),
+            live: None,
+            asked_by: None,
+            was_killed: false,
+            is_shutting_down: false,
+            waits_for: None,
+            tags,
+            is_settled: false,
+        }
+    }
+
+    /// The environment of a run: the program's, and the marks by which its processes are known.
+    pub fn environment(&self, run: RunId) -> Vec<(OsString, OsString)> {
+        let index = self.name.index().unwrap_or(0);
+        let own = [
+            ("JIKIMI_RUN", run.to_string()),
+            ("JIKIMI_PROGRAM", self.name.program().to_string()),
+            ("JIKIMI_INSTANCE", index.to_string()),
+        ];
+        let base = self
+            .spec
+            .environment
+            .0
+            .iter()
+            .map(|(k, v)| (k.clone(), v.clone()));
+        base.chain(own.into_iter().map(|(k, v)| (k.into(), v.into())))
+            .collect()
+    }
+
+    /// The live run's main process, while it is one.
+    pub fn pid(&self) -> Option<u32> {
+        self.live
+            .as_ref()
+            .and_then(|live| live.main.as_ref())
+            .map(|main| main.child.pid)
+    }
+
+    /// When the machine wants to hear of the time.
+    pub fn deadline(&self) -> Option<Mono> {
+        self.instance.deadline(&self.spec)
+    }
+
+    /// Whether it is to be started with the supervisor: by its configuration, unless a person stopped it or
+    /// it was over when an earlier supervisor was killed.
+    pub fn is_wanted_at_start(&self) -> bool {
+        self.spec.autostart && self.may_start_itself()
+    }
+
+    /// Whether nothing that an earlier supervisor knew of forbids starting it.
+    pub fn may_start_itself(&self) -> bool {
+        !self.is_settled
+    }
+
+    /// It has been started as far as its dependents care: it runs, or did its work and ended well.
+    pub fn has_started(&self) -> bool {
+        self.instance.phase() == PhaseName::Running || self.has_completed()
+    }
+
+    /// It ended by itself, well.
+    pub fn has_completed(&self) -> bool {
+        let exit = self.instance.history.last_exit.as_ref();
+        self.instance.phase() == PhaseName::Exited
+            && matches!(exit, Some(Exit::Code(code)) if self.spec.success_exit_codes.contains(code))
+    }
+
+    /// An answer to somebody who asked something of it.
+    pub fn answer(&self, ok: bool, message: &str) -> VerbResult {
+        let phase = self.instance.phase();
+        VerbResult {
+            name: self.name.clone(),
+            ok,
+            phase,
+            pid: self.pid(),
+            message: message.to_owned(),
+        }
+    }
+
+    /// Takes over what an earlier supervisor, killed without an end, last wrote.
+    pub fn restore(&mut self, state: &InstanceState) {
+        self.instance.history.restarts = state.restarts;
+        self.instance.history.streak = state.streak;
+        self.instance.history.last_exit.clone_from(&state.last_exit);
+        self.is_settled = true;
+        match state.phase {
+            PhaseName::Stopped | PhaseName::Stopping => {}
+            PhaseName::Exited => self.instance.state = State::Down(Down::Exited { left: None }),
+            PhaseName::Fatal => {
+                let cause = "given up before the last supervisor was killed".to_owned();
+                self.instance.state = State::Down(Down::Fatal { cause, left: None });
+            }
+            PhaseName::Backoff if self.spec.autostart => {
+                let wait = state
+                    .retry_at
+                    .map(|at| at.since(clock::wall()))
+                    .unwrap_or_default();
+                let retry_at = clock::mono() + wait.min(self.longest_pause());
+                self.instance.desired = Desired::Up;
+                self.instance.state = State::Backoff {
+                    left: None,
+                    retry_at,
+                    cause: None,
+                };
+            }
+            PhaseName::Starting | PhaseName::Running | PhaseName::Backoff => {
+                self.is_settled = false;
+            }
+        }
+    }
+
+    /// However the wall clock was set meanwhile, no pause is longer than the configuration allows.
+    fn longest_pause(&self) -> Duration {
+        match self.spec.restart_limit.then {
+            LimitAction::Fatal => self.spec.backoff.max,
+            LimitAction::Cooldown(pause) => self.spec.backoff.max.max(pause),
+        }
+    }
+
+    /// How others see it.
+    pub fn view(&self) -> InstanceView {
+        let phase = self.instance.phase();
+        let live = self.live.as_ref().filter(|live| live.main.is_some());
+        InstanceView {
+            name: self.name.clone(),
+            desired: self.instance.desired,
+            phase,
+            ready: phase == PhaseName::Running,
+            health: Health::Unknown,
+            pid: self.pid(),
+            run: live.map(|live| live.root.run),
+            started_at: live.map(|live| live.since),
+            restarts: self.instance.history.restarts,
+            retry_at: match &self.instance.state {
+                State::Backoff { retry_at, .. } => Some(*retry_at),
+                State::Down(_)
+                | State::Waiting
+                | State::Clearing { .. }
+                | State::Spawning
+                | State::Starting { .. }
+                | State::Running { .. }
+                | State::Stopping(_) => None,
+            },
+            last_exit: self.instance.history.last_exit.clone(),
+            cause: self.cause(),
+            stopping: match &self.instance.state {
+                State::Stopping(s) => Some(StoppingView {
+                    since: s.since,
+                    kill_at: s.kill_at,
+                    killed: s.killed,
+                }),
+                State::Down(_)
+                | State::Waiting
+                | State::Clearing { .. }
+                | State::Spawning
+                | State::Starting { .. }
+                | State::Running { .. }
+                | State::Backoff { .. } => None,
+            },
+            tags: Arc::clone(&self.tags),
+        }
+    }
+
+    fn cause(&self) -> Option<String> {
+        match &self.instance.state {
+            State::Down(Down::Fatal { cause, .. }) => Some(cause.clone()),
+            State::Backoff { cause, .. } => cause.clone(),
+            State::Waiting => self
+                .waits_for
+                .as_ref()
+                .map(|obstacle| obstacle.words.clone()),
+            State::Clearing { .. } => Some("ending what is left of the last run".to_owned()),
+            State::Down(Down::Stopped | Down::Exited { .. })
+            | State::Spawning
+            | State::Starting { .. }
+            | State::Running { .. }
+            | State::Stopping(_) => None,
+        }
+    }
+
+    /// What of it must survive a kill -9.
+    pub fn state(&self, at: Wall, now: Mono) -> InstanceState {
+        let history = &self.instance.history;
+        InstanceState {
+            instance: self.name.clone(),
+            desired: self.instance.desired,
+            phase: self.instance.phase(),
+            restarts: history.restarts,
+            streak: history.streak,
+            retry_at: self.view().retry_at.map(|retry| at + retry.since(now)),
+            run: self.instance.run(),
+            last_exit: history.last_exit.clone(),
+            at,
+        }
+    }
+}

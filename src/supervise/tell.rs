@@ -1,0 +1,199 @@
+//! From the machine's notices to records. Owns nothing.
+
+use std::time::Duration;
+
+use super::machine::{Ended, Notice};
+use super::slot::Slot;
+use crate::clock::{self, Mono, Wall};
+use crate::ids::RunId;
+use crate::model::event::{Event, EventKind, Exit, Facts};
+use crate::model::record::{Record, RunChange, RunStart};
+
+/// The moment of a record, on both clocks.
+#[derive(Clone, Copy)]
+pub(super) struct Moment {
+    pub wall: Wall,
+    pub mono: Mono,
+}
+
+impl Moment {
+    pub fn now() -> Self {
+        Self {
+            wall: clock::wall(),
+            mono: clock::mono(),
+        }
+    }
+}
+
+/// The record of `notice` about `slot`; `started` describes the run that has just begun.
+pub(super) fn record(slot: &Slot, notice: Notice, started: Option<RunStart>, at: Moment) -> Record {
+    let (kind, run, facts) = told(slot, &notice, at);
+    let mut event = Event::new(kind, at.wall);
+    event.instance = Some(slot.name.clone());
+    event.run = run;
+    event.facts = Facts {
+        restarts: Some(slot.instance.history.restarts),
+        ..facts
+    };
+    let change = match notice {
+        Notice::Started(_) => started.map(RunChange::Started),
+        Notice::Exited(ended) | Notice::Crashed(ended) => {
+            ended
+                .run
+                .zip(ended.exit)
+                .map(|(run, exit)| RunChange::Ended {
+                    run,
+                    at: at.wall,
+                    exit,
+                })
+        }
+        Notice::Stopped(end) => end.map(|(run, exit)| RunChange::Ended {
+            run,
+            at: at.wall,
+            exit,
+        }),
+        Notice::Ready(_)
+        | Notice::Restarting(_)
+        | Notice::Fatal(_)
+        | Notice::Stopping(_)
+        | Notice::Killed(_) => None,
+    };
+    Record {
+        event,
+        run: change,
+        state: Some(slot.state(at.wall, at.mono)),
+    }
+}
+
+fn told(slot: &Slot, notice: &Notice, at: Moment) -> (EventKind, Option<RunId>, Facts) {
+    let asked_by = slot.asked_by.clone();
+    let with_run = |run: RunId| {
+        (
+            Some(run),
+            Facts {
+                pid: slot.pid(),
+                ..Facts::default()
+            },
+        )
+    };
+    match notice {
+        Notice::Started(run) => {
+            let (run, facts) = with_run(*run);
+            (EventKind::ProgramStarted, run, Facts { asked_by, ..facts })
+        }
+        Notice::Ready(run) => {
+            let (run, facts) = with_run(*run);
+            (EventKind::ProgramReady, run, facts)
+        }
+        Notice::Exited(ended) => (EventKind::ProgramExited, ended.run, facts_of(slot, ended)),
+        Notice::Crashed(ended) => (EventKind::ProgramCrashed, ended.run, facts_of(slot, ended)),
+        Notice::Restarting(pause) => {
+            let next_restart_s = Some(pause.as_secs_f64());
+            (
+                EventKind::ProgramRestarting,
+                None,
+                Facts {
+                    next_restart_s,
+                    ..Facts::default()
+                },
+            )
+        }
+        Notice::Fatal(cause) => {
+            let facts = Facts {
+                cause: Some(cause.clone()),
+                ..Facts::default()
+            };
+            (EventKind::ProgramFatal, slot.instance.run(), facts)
+        }
+        Notice::Stopping(run) => {
+            let (run, facts) = with_run(*run);
+            (
+                EventKind::ProgramStopping,
+                run,
+                Facts {
+                    asked_by,
+                    uptime_s: uptime(slot, at),
+                    ..facts
+                },
+            )
+        }
+        Notice::Killed(run) => {
+            let (run, facts) = with_run(*run);
+            let grace = crate::text::duration(slot.spec.stop_timeout);
+            let cause = format!("did not end within {grace} of {}", slot.spec.stop_signal);
+            (
+                EventKind::ProgramKilled,
+                run,
+                Facts {
+                    cause: Some(cause),
+                    asked_by,
+                    ..facts
+                },
+            )
+        }
+        Notice::Stopped(end) => {
+            let exit = end.as_ref().map(|(_, exit)| exit.clone());
+            let run = end.as_ref().map(|(run, _)| *run);
+            let uptime_s = run.and_then(|_| uptime(slot, at));
+            (
+                EventKind::ProgramStopped,
+                run,
+                Facts {
+                    exit,
+                    uptime_s,
+                    asked_by,
+                    ..Facts::default()
+                },
+            )
+        }
+    }
+}
+
+fn facts_of(slot: &Slot, ended: &Ended) -> Facts {
+    let pid = slot
+        .live
+        .as_ref()
+        .map(|live| live.root.pid)
+        .filter(|_| ended.run.is_some());
+    Facts {
+        pid,
+        exit: ended.exit.clone(),
+        cause: ended.cause.clone(),
+        uptime_s: ended.run.map(|_| seconds(ended.uptime)),
+        next_restart_s: ended.next.map(|pause| pause.as_secs_f64()),
+        ..Facts::default()
+    }
+}
+
+fn uptime(slot: &Slot, at: Moment) -> Option<f64> {
+    slot.live
+        .as_ref()
+        .map(|live| seconds(at.mono.since(live.since)))
+}
+
+/// Seconds with milliseconds: more would only be noise in messages.
+fn seconds(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1_000.0).round() / 1_000.0
+}
+
+/// The record of a run that ended while no supervisor ran.
+pub(super) fn missed(slot: &Slot, run: RunId, cause: &str, at: Moment) -> Record {
+    let mut event = Event::new(EventKind::ProgramExited, at.wall);
+    event.instance = Some(slot.name.clone());
+    event.run = Some(run);
+    event.facts = Facts {
+        exit: Some(Exit::Unknown),
+        cause: Some(cause.to_owned()),
+        restarts: Some(slot.instance.history.restarts),
+        ..Facts::default()
+    };
+    Record {
+        event,
+        run: Some(RunChange::Ended {
+            run,
+            at: at.wall,
+            exit: Exit::Unknown,
+        }),
+        state: None,
+    }
+}

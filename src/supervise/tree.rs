@@ -1,0 +1,64 @@
+//! What is alive of each run, from at most one scan of `/proc` a round. Owns the cached answer.
+
+use std::collections::HashMap;
+
+use crate::child::{self, Watched};
+use crate::ids::RunId;
+use crate::procfs::{self, ProcStat, tree};
+
+/// A run whose processes are sought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Root {
+    pub run: RunId,
+    pub pid: u32,
+    pub start_ticks: u64,
+}
+
+/// The members of every run, as of one scan. Zombies are not among them.
+pub(super) type Members = HashMap<RunId, Vec<ProcStat>>;
+
+/// Looks at `/proc` once for all `roots`. A `/proc` that cannot be read gives no members, and says so.
+pub(super) fn find(roots: &[Root]) -> Members {
+    let scan = procfs::scan().unwrap_or_else(|error| {
+        log::error!("the process table cannot be read: {error}");
+        Vec::new()
+    });
+    let by_run: HashMap<String, usize> = roots
+        .iter()
+        .enumerate()
+        .map(|(i, r)| (r.run.to_string(), i))
+        .collect();
+    let places: Vec<tree::Root> = roots
+        .iter()
+        .map(|r| tree::Root {
+            pid: r.pid,
+            start_ticks: r.start_ticks,
+            pgrp: r.pid,
+            known: &[],
+        })
+        .collect();
+    let mark = |stat: &ProcStat| {
+        procfs::environ_mark(stat.pid, "JIKIMI_RUN").and_then(|m| by_run.get(&m).copied())
+    };
+    let mut members = Members::new();
+    for (root, at) in tree::members(&scan, &places, tree::OwnIds::current(), mark) {
+        if !matches!(scan[at].state, b'Z' | b'X') {
+            members.entry(roots[root].run).or_default().push(scan[at]);
+        }
+    }
+    members
+}
+
+/// Takes hold of every process of `members` but `main`; those that ended meanwhile are passed over.
+pub(super) fn hold(members: &[ProcStat], main: Option<u32>) -> Vec<Watched> {
+    let others = members.iter().filter(|stat| Some(stat.pid) != main);
+    others
+        .filter_map(|stat| match child::watch(stat.pid, stat.start_ticks) {
+            Ok(watched) => watched,
+            Err(error) => {
+                log::error!("process {} cannot be watched: {error}", stat.pid);
+                None
+            }
+        })
+        .collect()
+}
