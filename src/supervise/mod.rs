@@ -199,3 +199,6 @@ impl Supervisor {
         self.wake.ring();
     }
 }
+
+#[cfg(test)]
+mod tests;

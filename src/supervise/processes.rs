@@ -125,6 +125,8 @@ impl Actor {
         let is_last = live.left.is_empty();
         self.forget(left.process.pidfd.as_fd(), token);
         if is_last {
+            // Its zombie came to us; whoever asks for that pid in the next run must not find it.
+            child::reap_orphans();
             // Before it ended it may have left children of its own.
             self.hold_left(slot);
             self.end_if_empty(slot);
