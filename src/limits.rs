@@ -26,6 +26,36 @@ pub const EPOLL_EVENTS: usize = 256;
 
 // config.
 
+/// Files of one configuration, includes counted: more is a glob that went astray.
+pub const CONFIG_FILES_MAX: usize = 512;
+/// A configuration file or `env_file` is read up to this size: 500 programs take about 200 KiB.
+pub const CONFIG_FILE_BYTES_MAX: u64 = 1 << 20;
+/// A file that holds one secret: keys and certificates are a few KiB.
+pub const SECRET_FILE_BYTES_MAX: u64 = 64 << 10;
+/// Faults kept and printed; the rest is counted. Nobody reads more at once.
+pub const CONFIG_FAULTS_MAX: usize = 500;
+/// Syntax errors of a file that are stepped over to find the next one; each step parses the file again.
+pub const CONFIG_REPAIRS_MAX: usize = 64;
+/// All that is parsed again for that: a large file of nonsense is answered after a few steps.
+pub const CONFIG_REPARSED_BYTES_MAX: usize = 4 << 20;
+/// No configured duration is longer: ten years, so that adding it to any time cannot overflow.
+pub const CONFIG_DURATION_MAX: Duration = Duration::from_hours(24 * 3_650);
+/// The bytes of a socket's path (`sun_path` is 108 with its closing NUL).
+pub const SOCKET_PATH_BYTES_MAX: usize = 107;
+/// The name of a program or target: it becomes the name of a folder.
+pub const NAME_BYTES_MAX: usize = 64;
+/// Instances of one program.
+pub const PROGRAM_INSTANCES_MAX: u16 = 1_000;
+/// Instances of all programs: eight times what the supervisor is measured for.
+pub const INSTANCES_MAX: usize = 4_096;
+/// Sampling more often measures mostly itself.
+pub const METRICS_INTERVAL_MIN: Duration = Duration::from_millis(100);
+/// Threads that send notifications.
+pub const NOTIFY_WORKERS_MAX: i64 = 64;
+/// The value of one request header of a webhook.
+pub const HEADER_VALUE_BYTES_MAX: usize = 4_096;
+const _: () = assert!(PROGRAM_INSTANCES_MAX as usize <= INSTANCES_MAX);
+
 // control and cli.
 
 // logs.

@@ -1,1 +1,92 @@
-//! config.
+//! Files and environment to checked settings. Owns the table of keys; never starts, opens or writes anything,
+//! and reads only the configuration, what it includes, and the files its secrets and variables are in.
+//!
+//! The way of a value: `source` and `syntax` (text to a tree that knows its places), `walk` (the tree against the table of
+//! keys), `read`, `lists` and `secrets` (one value to its type), `check`, `programs`, `targets` and `depends`
+//! (values together, to [`Settings`]). serde is not used: it stops at the first error, and a person wants all.
+//!
+//! - Relative paths are relative to the folder of the file they stand in. Where `supervisor.state_dir` is
+//!   not written, it is `.jikimi` in the folder of the main file.
+//! - `${NAME}` and `${NAME:-default}` work in every text value; `$${` is a plain `${`. [`env::EXE_VARIABLE`] is
+//!   always there. In a command that is split, variables are filled in after the splitting.
+//! - A program, a target, and every other key may stand once in all files together; routes add up.
+
+mod check;
+mod depends;
+pub mod env;
+mod env_file;
+pub mod example;
+pub mod fault;
+mod fields;
+pub mod keys;
+mod lists;
+mod load;
+mod programs;
+mod read;
+mod secrets;
+mod source;
+mod syntax;
+pub mod table;
+mod targets;
+#[cfg(test)]
+mod tests;
+mod walk;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+pub use env::Env;
+pub use example::{example, key_table_markdown};
+pub use fault::{Fault, Faults};
+pub use load::{NotFound, candidates, find};
+
+use crate::model::settings::Settings;
+
+/// A configuration without faults.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Loaded {
+    /// What it says.
+    pub settings: Settings,
+    /// What is odd about it, in the order of the files.
+    pub warnings: Vec<Fault>,
+    /// The files it was read from, absolute, the main one first. `env_file`s and secrets are not among them.
+    pub files: Vec<PathBuf>,
+    /// The environment variables that targets take their secrets from. No program inherits them.
+    pub secret_variables: BTreeSet<String>,
+}
+
+/// Reads the configuration at `path`, which faults name as it is given here.
+///
+/// # Errors
+/// Everything that is wrong with it, at once.
+pub fn load(path: &Path, env: &Env) -> Result<Loaded, Faults> {
+    let mut gathered = load::gather(path, env);
+    let mut faults = std::mem::take(&mut gathered.faults);
+    if gathered.sources.paths().is_empty() {
+        return Err(Faults::new(faults));
+    }
+    let mut checked = check::check(path, env, &gathered);
+    faults.append(&mut checked.faults);
+    if !faults.is_empty() {
+        return Err(Faults::new(faults));
+    }
+    checked.warnings.sort();
+    checked.warnings.dedup();
+    Ok(Loaded {
+        settings: checked.settings,
+        warnings: checked.warnings,
+        files: gathered.sources.paths(),
+        secret_variables: gathered.secret_variables,
+    })
+}
+
+/// The state directory that the configuration at `path` means, if the file is there and is TOML, whatever
+/// else is wrong with it.
+#[must_use]
+pub fn state_dir_hint(path: &Path, env: &Env) -> Option<PathBuf> {
+    let gathered = load::gather(path, env);
+    if !gathered.main_parses {
+        return None;
+    }
+    check::state_dir(&gathered.document.root, &env.absolute(path))
+}

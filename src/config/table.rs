@@ -1,0 +1,383 @@
+//! The one table of every key, from which come reading, hints, `example.toml` and the README's table. Only
+//! data: what a [`Kind`] means is in `read`.
+
+use std::time::Duration;
+
+use super::keys::{Availability, Key, Kind};
+use crate::limits;
+
+const fn now(path: &'static str, kind: Kind, example: &'static str, doc: &'static str) -> Key {
+    Key {
+        path,
+        kind,
+        default: None,
+        default_words: None,
+        example,
+        doc,
+        live: true,
+        availability: Availability::Now,
+        required: false,
+        of: &[],
+    }
+}
+
+/// A key whose example is its default.
+const fn usual(path: &'static str, kind: Kind, default: &'static str, doc: &'static str) -> Key {
+    let mut key = now(path, kind, default, doc);
+    key.default = Some(default);
+    key
+}
+
+const fn later(path: &'static str, doc: &'static str) -> Key {
+    let mut key = now(path, Kind::Unread, "", doc);
+    key.availability = Availability::Later;
+    key
+}
+
+impl Key {
+    const fn needed(mut self) -> Self {
+        self.required = true;
+        self
+    }
+    /// Takes effect at the next start of the supervisor only.
+    const fn fixed(mut self) -> Self {
+        self.live = false;
+        self
+    }
+    const fn or(mut self, default_words: &'static str) -> Self {
+        self.default_words = Some(default_words);
+        self
+    }
+    const fn of(mut self, kinds: &'static [&'static str]) -> Self {
+        self.of = kinds;
+        self
+    }
+}
+
+const fn span(min: Duration) -> Kind {
+    Kind::Duration {
+        min,
+        max: limits::CONFIG_DURATION_MAX,
+    }
+}
+const ANY_TIME: Kind = span(Duration::ZERO);
+const SOME_TIME: Kind = span(Duration::from_millis(1));
+const SAMPLING: Kind = span(limits::METRICS_INTERVAL_MIN);
+const ATTEMPT: Kind = Kind::Duration {
+    min: Duration::from_millis(100),
+    max: limits::ATTEMPT_MAX,
+};
+
+const fn count(max: i64) -> Kind {
+    Kind::Integer { min: 1, max }
+}
+const fn words(now: &'static [&'static str]) -> Kind {
+    Kind::Choice { now, later: &[] }
+}
+
+/// The kinds of target of this version.
+pub const TARGET_KINDS: &[&str] = &["webhook", "discord", "slack", "telegram"];
+const LATER_TARGET_KINDS: &[&str] = &[
+    "teams",
+    "ntfy",
+    "mattermost",
+    "google_chat",
+    "matrix",
+    "pagerduty",
+    "alertmanager",
+    "gotify",
+    "pushover",
+    "exec",
+    "email",
+];
+const LATER_URL: &[&str] = &[
+    "teams",
+    "ntfy",
+    "mattermost",
+    "google_chat",
+    "matrix",
+    "pagerduty",
+    "alertmanager",
+    "gotify",
+    "pushover",
+    "email",
+];
+
+/// Every key, in the order in which people read them.
+#[rustfmt::skip]
+pub const KEYS: &[Key] = &[
+    now("include", Kind::Texts, r#"["programs.d/*.toml"]"#, "More files; `*` and `?` in the last part of a path; `*.toml` that matches nothing is no fault."),
+
+    now("supervisor.name", Kind::Text, r#""box-1""#, "Stands in every notification.").or("the host name"),
+    now("supervisor.state_dir", Kind::Path, r#"".jikimi""#, "Database, logs, pipes, socket and lock.").or("`.jikimi` in the folder of the main file").fixed(),
+    usual("supervisor.shutdown_timeout", SOME_TIME, r#""60s""#, "The whole shutdown; then everything is killed."),
+
+    now("program.*.command", Kind::Command, r#"["sleep", "1d"]"#, "What to run: a list, or one text that is split as a shell splits; variables never split.").needed(),
+    usual("program.*.shell", Kind::Switch, "false", "Runs the command, then one text, as `/bin/sh -c` does."),
+    now("program.*.directory", Kind::Path, r#"".""#, "The working directory.").or("the folder of the file"),
+    now("program.*.environment", Kind::Variables, r#"{ PORT = "8080" }"#, "Variables of its own; they win over `env_file` and what is inherited."),
+    usual("program.*.environment_clear", Kind::Switch, "false", "Inherits no variables."),
+    now("program.*.env_file", Kind::Path, r#"".env""#, "`KEY=VALUE` lines, read when the configuration is; nothing is filled in there."),
+    usual("program.*.instances", count(limits::PROGRAM_INSTANCES_MAX as i64), "1", "How many run; several are called `web:0`, `web:1`, and know their number as `JIKIMI_INSTANCE`."),
+    usual("program.*.autostart", Kind::Switch, "true", "Starts with the supervisor."),
+    usual("program.*.restart", words(&["always", "on-failure", "never"]), r#""on-failure""#, "After which ends another run follows."),
+    usual("program.*.success_exit_codes", Kind::ExitCodes, "[0]", "Exits that are no failure."),
+    usual("program.*.start_confirm", ANY_TIME, r#""1s""#, "Alive this long counts as started."),
+    usual("program.*.stop_signal", Kind::Signal, r#""TERM""#, "Asks the program to end."),
+    usual("program.*.stop_timeout", ANY_TIME, r#""10s""#, "From that signal to KILL, which the whole tree gets."),
+    now("program.*.depends_on", Kind::Depends, r#"{ db = "started" }"#, "Programs that must have started first; a list of names says the same."),
+    usual("program.*.backoff.initial", ANY_TIME, r#""500ms""#, "The first pause from an end to the next start."),
+    usual("program.*.backoff.max", ANY_TIME, r#""60s""#, "No pause is longer."),
+    usual("program.*.backoff.factor", Kind::Number { min: 1.0, max: 1000.0 }, "2.0", "Each pause is this much longer than the one before."),
+    usual("program.*.backoff.jitter", Kind::Number { min: 0.0, max: 1.0 }, "0.2", "The share by which a pause is spread to either side."),
+    usual("program.*.backoff.reset_after", ANY_TIME, r#""60s""#, "A run this long makes the next pause the first one again."),
+    usual("program.*.restart_limit.count", count(1_000_000), "5", "So many restarts within the window; the next failure gives up."),
+    usual("program.*.restart_limit.within", SOME_TIME, r#""60s""#, "The window."),
+    usual("program.*.restart_limit.then", words(&["cooldown", "fatal"]), r#""cooldown""#, "What giving up means: a long pause, or down until a person starts it."),
+    usual("program.*.restart_limit.cooldown", SOME_TIME, r#""5m""#, "The long pause."),
+    usual("program.*.recover_after", SOME_TIME, r#""5s""#, "Running this long ends an incident."),
+    now("program.*.tags", Kind::Tags, r#"["game"]"#, "Labels, chosen by `tag:game`."),
+    now("program.*.metrics.interval", SAMPLING, r#""5s""#, "How often it is measured; `100ms` at the least.").or("`metrics.interval`"),
+    usual("program.*.stdin", Kind::Choice { now: &["null"], later: &["pipe"] }, r#""null""#, "What the program reads from its standard input: nothing."),
+    later("program.*.user", "Runs as this user."),
+    later("program.*.group", "Runs as this group."),
+    later("program.*.umask", "The file mode mask."),
+    later("program.*.nice", "The scheduling priority."),
+    later("program.*.rlimits", "Resource limits."),
+    later("program.*.stop_stdin", "Console lines that ask the program to end."),
+    later("program.*.readiness", "A probe that says when it is ready."),
+    later("program.*.liveness", "A probe whose failure restarts it."),
+    later("program.*.logs", "Rotation and forwarding of its output."),
+    later("program.*.rule", "What to do when it uses too much."),
+    later("program.*.restart_with", "Restarts with what it depends on."),
+    later("program.*.start_timeout", "How long a start may take."),
+    later("program.*.max_runtime", "How long a run may take."),
+    later("program.*.restart_at", "Restarts by the clock."),
+    later("program.*.schedule", "Runs by the clock."),
+    later("program.*.pre_start", "Runs before each start."),
+    later("program.*.watch", "Restarts when files change."),
+    later("program.*.log_silence", "Too long without output."),
+    later("program.*.terminal", "A pseudo-terminal."),
+    later("program.*.metrics.scrape", "Figures the program publishes."),
+
+    now("target.*.kind", Kind::Choice { now: TARGET_KINDS, later: LATER_TARGET_KINDS }, r#""webhook""#, "Who is told, and how.").needed(),
+    now("target.*.url", Kind::SecretUrl, r#""http://127.0.0.1:9119/""#, "Where the JSON is posted.").needed().of(&["webhook"]),
+    now("target.*.secret", Kind::SigningKeys, r#"["${WEBHOOK_SECRET}"]"#, "`whsec_…` keys; the body is signed with each.").of(&["webhook"]),
+    now("target.*.headers", Kind::Headers, r#"{ Authorization = "Bearer ${WEBHOOK_TOKEN}" }"#, "More request headers.").of(&["webhook"]),
+    now("target.*.url", Kind::SecretUrl, r#""${DISCORD_WEBHOOK_URL}""#, "The webhook's address as Discord shows it.").needed().of(&["discord"]),
+    now("target.*.url", Kind::SecretUrl, r#""${SLACK_WEBHOOK_URL}""#, "The incoming webhook's address as Slack shows it.").needed().of(&["slack"]),
+    now("target.*.token", Kind::BotToken, r#""${TELEGRAM_TOKEN}""#, "The bot's token.").needed().of(&["telegram"]),
+    now("target.*.chat_id", Kind::ChatId, "-1001234567890", "The chat's number, or a channel's `\"@name\"`.").needed().of(&["telegram"]),
+    usual("target.*.api_url", Kind::Url, r#""https://api.telegram.org""#, "A bot API server of one's own.").of(&["telegram"]),
+    usual("target.*.breaker.failures", count(1_000), "5", "After so many failures in a row it is left alone."),
+    usual("target.*.breaker.cooldown", SOME_TIME, r#""30s""#, "For this long, doubled each time."),
+    usual("target.*.breaker.cooldown_max", SOME_TIME, r#""15m""#, "No longer than this."),
+    now("target.*.rate.burst", count(10_000), "5", "Messages at once.").or("by kind: webhook 10, discord 5, slack and telegram 3"),
+    now("target.*.rate.per_minute", count(100_000), "30", "Messages a minute after that.").or("by kind: webhook 300, discord 30, slack 60, telegram 20"),
+    now("target.*.timeout", ATTEMPT, r#""10s""#, "One attempt; two minutes at the most.").or("`notify.attempt_timeout`"),
+    later("target.*.url", "Where the service is.").of(LATER_URL),
+    later("target.*.token", "The service's token.").of(&["slack", "ntfy", "matrix", "gotify", "pushover"]),
+    later("target.*.api_url", "Where the service is.").of(&["slack"]),
+    later("target.*.channel", "A Slack channel.").of(&["slack"]),
+    later("target.*.topic", "An ntfy topic.").of(&["ntfy"]),
+    later("target.*.room", "A Matrix room.").of(&["matrix"]),
+    later("target.*.routing_key", "A PagerDuty key.").of(&["pagerduty"]),
+    later("target.*.user", "A Pushover user.").of(&["pushover"]),
+    later("target.*.command", "A program of one's own.").of(&["exec"]),
+    later("target.*.from", "The sender.").of(&["email"]),
+    later("target.*.to", "The receivers.").of(&["email"]),
+    later("target.*.on_resolve", "What becomes of a message when its incident ends."),
+    later("target.*.thread", "Threads by program."),
+    later("target.*.fallback", "Another target when this one fails."),
+    later("target.*.template", "A text of one's own."),
+    later("target.*.language", "The language of messages."),
+    later("target.*.proxy", "A proxy."),
+    later("target.*.ca_file", "A certificate authority of one's own."),
+    later("target.*.allow_private", "Allows private addresses."),
+
+    now("route.programs", Kind::Texts, r#"["web*", "tag:game"]"#, "Names, globs and tags of programs.").or("all, and events of no program"),
+    now("route.events", Kind::Texts, r#"["program.*"]"#, "Names and globs of events.").or("all"),
+    usual("route.min_severity", words(&["info", "warning", "critical"]), r#""warning""#, "Lesser events do not begin a message."),
+    now("route.targets", Kind::Texts, r#"["ops"]"#, "Who is told.").needed(),
+    later("route.group_wait", "Waits for events to tell together."),
+
+    usual("notify.workers", count(limits::NOTIFY_WORKERS_MAX), "4", "Threads that send.").fixed(),
+    usual("notify.queue", count(65_536), "1024", "Deliveries that wait for a thread in memory; more wait in the database.").fixed(),
+    usual("notify.attempt_timeout", ATTEMPT, r#""10s""#, "The default of a target's `timeout`."),
+    usual("notify.max_age.info", SOME_TIME, r#""30m""#, "Older messages of this severity are not sent any more."),
+    usual("notify.max_age.warning", SOME_TIME, r#""6h""#, "The same for warnings."),
+    usual("notify.max_age.critical", SOME_TIME, r#""48h""#, "The same for critical ones."),
+    later("notify.template", "Texts of one's own."),
+    later("notify.language", "The language of messages."),
+    later("notify.proxy", "A proxy."),
+    later("notify.ca_file", "A certificate authority of one's own."),
+    later("notify.allow_private", "Allows private addresses."),
+
+    usual("metrics.interval", SAMPLING, r#""5s""#, "How often programs and the host are measured; `100ms` at the least."),
+    usual("metrics.retention.raw", span(Duration::from_mins(1)), r#""2d""#, "How long samples are kept."),
+    later("metrics.retention.chunks", "How long compressed samples are kept."),
+    later("metrics.retention.candles", "How long candles are kept."),
+
+    usual("store.pool", count(64), "4", "Connections that read the database.").fixed(),
+    usual("store.durability", words(&["normal", "full"]), r#""normal""#, "What a loss of power may cost: the last commits, or nothing.").fixed(),
+    later("store.backup", "Copies of the database."),
+
+    usual("checkpoint.interval", span(Duration::from_millis(100)), r#""5s""#, "How often changed state is written.").fixed(),
+    usual("checkpoint.batch", count(100_000), "100", "Updates of one transaction.").fixed(),
+
+    now("control.socket", Kind::Path, r#"".jikimi/jikimi.sock""#, "Where commands reach the supervisor; 107 bytes at the most.").or("`jikimi.sock` in `supervisor.state_dir`").fixed(),
+    later("control.http", "An HTTP address."),
+    later("control.token", "Who may use it."),
+    later("control.read_token", "Who may look."),
+    later("control.supervisord", "Speaks to supervisorctl."),
+
+    usual("log.level", words(&["error", "warn", "info", "debug", "trace", "off"]), r#""info""#, "The least important records of the supervisor's own log that are shown."),
+    usual("log.format", words(&["text", "json"]), r#""text""#, "How they are written.").fixed(),
+
+    later("cache", "What is kept in memory."),
+    later("flags", "Optional costs."),
+    later("maintenance", "Times of quiet."),
+    later("heartbeat", "A sign of life to others."),
+    later("health", "Checks of the supervisor itself."),
+];
+
+/// Section, what other supervisors write there (letters and digits only, in lower case), what we call it.
+pub const ALIASES: &[(&str, &str, &str)] = &[
+    (
+        "",
+        "programs service services process processes daemon daemons app apps job jobs watcher",
+        "program",
+    ),
+    (
+        "",
+        "targets webhook webhooks notification notifications alert alerts channel channels",
+        "target",
+    ),
+    ("", "routes routing rules", "route"),
+    ("", "global settings supervisord daemonize", "supervisor"),
+    ("", "includes import imports files", "include"),
+    ("", "database db storage", "store"),
+    ("", "logging logger", "log"),
+    (
+        "",
+        "unixhttpserver inethttpserver http api socket",
+        "control",
+    ),
+    (
+        "supervisor",
+        "statedir datadir data dir identifier directory home",
+        "state_dir",
+    ),
+    ("supervisor", "hostname host id", "name"),
+    (
+        "supervisor",
+        "gracetime graceperiod shutdowngrace stoptimeout timeout",
+        "shutdown_timeout",
+    ),
+    (
+        "program.*",
+        "cwd workingdir workingdirectory workdir chdir dir",
+        "directory",
+    ),
+    (
+        "program.*",
+        "env environ envs vars additional",
+        "environment",
+    ),
+    (
+        "program.*",
+        "envfile environmentfile dotenv envfiles",
+        "env_file",
+    ),
+    (
+        "program.*",
+        "clearenv cleanenv noinherit",
+        "environment_clear",
+    ),
+    (
+        "program.*",
+        "cmd exec execstart script run program entrypoint argv args",
+        "command",
+    ),
+    (
+        "program.*",
+        "numprocs numprocesses replicas copies processes scale count clusterinstances",
+        "instances",
+    ),
+    (
+        "program.*",
+        "stopsignal killsignal shutdownsignal",
+        "stop_signal",
+    ),
+    (
+        "program.*",
+        "killtimeout stopwaitsecs stoptimeoutsecs gracefultimeout timeoutstopsec stopgrace graceperiod shutdowntimeout",
+        "stop_timeout",
+    ),
+    (
+        "program.*",
+        "startsecs minuptime startseconds",
+        "start_confirm",
+    ),
+    (
+        "program.*",
+        "maxrestarts startretries maxretry maxretries retry retries attempts crashrestartlimit startlimitburst",
+        "restart_limit.count",
+    ),
+    (
+        "program.*",
+        "restartdelay restartsec restartdelaysecs backoffseconds delay",
+        "backoff.initial",
+    ),
+    ("program.*", "expbackoffrestartdelay", "backoff.max"),
+    (
+        "program.*",
+        "autorestart restartpolicy respawn strategy",
+        "restart",
+    ),
+    (
+        "program.*",
+        "exitcodes stopexitcodes successfulexitcode successexitcode successexitstatus",
+        "success_exit_codes",
+    ),
+    (
+        "program.*",
+        "start enabled autorun boot bootstart auto",
+        "autostart",
+    ),
+    (
+        "program.*",
+        "depends dependencies requires after startafter priority",
+        "depends_on",
+    ),
+    ("program.*", "uid runas", "user"),
+    ("program.*", "gid", "group"),
+    (
+        "program.*",
+        "maxmemory memorylimit maxmemoryrestart maxmemorymb cpulimit maxcpupercent",
+        "rule",
+    ),
+    ("program.*", "cron cronrestart crontab", "schedule"),
+    ("program.*", "health healthcheck healthiness", "liveness"),
+    ("program.*", "readinessprobe ready waitready", "readiness"),
+    ("program.*", "livenessprobe", "liveness"),
+    (
+        "program.*",
+        "log logging stdout stderr stdoutlogfile stderrlogfile logfile outfile errorfile stdoutlogfilemaxbytes stdoutlogfilebackups loglocation",
+        "logs",
+    ),
+    ("program.*", "tag labels label groups namespace", "tags"),
+    ("program.*", "limits rlimit resourcelimit ulimit", "rlimits"),
+    ("target.*", "type provider", "kind"),
+    ("target.*", "uri webhook webhookurl endpoint address", "url"),
+    ("target.*", "bottoken apikey accesstoken", "token"),
+    ("target.*", "chat chatid recipient", "chat_id"),
+    ("target.*", "signingsecret signingkey key whsec", "secret"),
+    ("target.*", "header", "headers"),
+    ("target.*", "ratelimit", "rate"),
+    ("target.*", "circuitbreaker", "breaker"),
+    ("route", "program match services", "programs"),
+    ("route", "event on types", "events"),
+    ("route", "target to receivers receiver channels", "targets"),
+    ("route", "severity level minlevel", "min_severity"),
+];

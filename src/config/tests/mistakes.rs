@@ -1,0 +1,273 @@
+//! What a person gets wrong, and the exact sentence that answers it: two lines each, the second indented.
+//! ` | ` in the first stands for a new line.
+
+use super::faults_of;
+
+/// A line of a program that is otherwise right; the answer begins with its column.
+const IN_A_PROGRAM: &str = r#"
+stop_timeout = "10"
+    16: program.web.stop_timeout: a duration needs a unit: "10s" for seconds, or ms, m, h, d, w
+stop_timeout = 10
+    16: program.web.stop_timeout: a duration needs a unit: "10s" for seconds, or ms, m, h, d, w
+stop_timeout = "soon"
+    16: program.web.stop_timeout: "soon" is no duration: a number with ms, s, m, h, d or w, as "10s"
+stop_timeout = true
+    16: program.web.stop_timeout: true or false cannot stand here: for example stop_timeout = "10s"
+stop_timeout = "11y"
+    16: program.web.stop_timeout: "11y" is no duration: a number with ms, s, m, h, d or w, as "10s"
+stop_timeout = "9999d"
+    16: program.web.stop_timeout: "9999d" is too long: "3650d" at the most
+metrics.interval = "99ms"
+    20: program.web.metrics.interval: "99ms" is too short: "100ms" at the least
+recover_after = "0s"
+    17: program.web.recover_after: "0s" is too short: "1ms" at the least
+autostart = "yes"
+    13: program.web.autostart: a text cannot stand here: for example autostart = true
+instances = 0
+    13: program.web.instances: it is too small: a whole number from 1 to 1000
+instances = 99999999999999999999999
+    13: program.web.instances: it is too large: a whole number from 1 to 1000
+instances = 1.5
+    13: program.web.instances: a number cannot stand here: for example instances = 1
+backoff = { factor = 0.5 }
+    22: program.web.backoff.factor: 0.5 is out of range: a number from 1 to 1000
+backoff = { jitter = 2 }
+    22: program.web.backoff.jitter: 2 is out of range: a number from 0 to 1
+backoff = { jitter = nan }
+    22: program.web.backoff.jitter: NaN is out of range: a number from 0 to 1
+backoff = { initial = "5m" }
+    23: program.web.backoff: initial (5m) is longer than max (1m): lower initial, or raise max
+backoff = "5s"
+    11: program.web.backoff: a text cannot stand here: a table of initial, max, factor, jitter, reset_after
+backoff.inital = "5s"
+    9: program.web.backoff.inital: unknown key: did you mean "initial"?
+restart_limit.count = 0
+    23: program.web.restart_limit.count: it is too small: a whole number from 1 to 1000000
+restart = "sometimes"
+    11: program.web.restart: "sometimes" is none of its values: "always", "on-failure", "never"
+stop_signal = "TREM"
+    15: program.web.stop_signal: "TREM" is no signal: did you mean "TERM"?
+stop_signal = ["INT"]
+    15: program.web.stop_signal: a list of signals is not available in this version: one signal, as "TERM"
+success_exit_codes = [0, 256]
+    26: program.web.success_exit_codes: no program ends with such a code: 0 to 255
+success_exit_codes = 0
+    22: program.web.success_exit_codes: a whole number cannot stand here: for example success_exit_codes = [0]
+environment = { A = 1 }
+    21: program.web.environment.A: a whole number cannot stand here: put the value in "quotes"
+environment = { "A=B" = "1" }
+    17: program.web.environment.A=B: "A=B" is no name of a variable: a name without = in it
+environment = { A = "x\u0000" }
+    21: program.web.environment.A: it has a NUL character: take it out
+env_file = "none.env"
+    12: program.web.env_file: cannot be read, there is no such file: name a file that can be read
+env_file = "."
+    12: program.web.env_file: cannot be read, it is no regular file: name a file that can be read
+directory = ""
+    13: program.web.directory: it is empty: write something, or leave the key out
+directory = "${NONE}"
+    13: program.web.directory: the environment variable NONE is not set: set it, or write ${NONE:-default}, or $${NONE} for a plain ${NONE}
+tags = ["a b"]
+    9: program.web.tags: "a b" is no name: letters, digits, _ . and -, the first a letter or digit, 64 at the most
+stdin = "pipe"
+    9: program.web.stdin: "pipe" is not available in this version: "null"
+depends_on = ["bd"]
+    15: program.web.depends_on: no program is called "bd": there is web, db
+depends_on = ["web"]
+    15: program.web.depends_on: it depends on itself: take "web" out
+depends_on = { db = "healthy" }
+    21: program.web.depends_on.db: "healthy" is not available in this version: "started"
+depends_on = { db = "startd" }
+    21: program.web.depends_on.db: "startd" is no condition: did you mean "started"?
+depends_on = { db = true }
+    21: program.web.depends_on.db: true or false cannot stand here: write "started"
+depends_on = "db"
+    14: program.web.depends_on: a text cannot stand here: for example depends_on = { db = "started" }
+user = "www"
+    1: program.web.user: not available in this version: leave it out
+readiness = { http = "x" }
+    1: program.web.readiness: not available in this version: leave it out
+metrics.scrape = "x"
+    9: program.web.metrics.scrape: not available in this version: leave it out
+comand = "x"
+    1: program.web.comand: unknown key: did you mean "command"?
+state_dir = "x"
+    1: program.web.state_dir: unknown key: it is known as supervisor.state_dir
+cwd = "/"
+    1: program.web.cwd: unknown key: jikimi calls it "directory"
+working-dir = "/"
+    1: program.web.working-dir: unknown key: jikimi calls it "directory"
+env = { A = "1" }
+    1: program.web.env: unknown key: jikimi calls it "environment"
+numprocs = 2
+    1: program.web.numprocs: unknown key: jikimi calls it "instances"
+stopsignal = "TERM"
+    1: program.web.stopsignal: unknown key: jikimi calls it "stop_signal"
+startsecs = 1
+    1: program.web.startsecs: unknown key: jikimi calls it "start_confirm"
+max_restarts = 3
+    1: program.web.max_restarts: unknown key: jikimi calls it "restart_limit.count"
+restart_delay = "1s"
+    1: program.web.restart_delay: unknown key: jikimi calls it "backoff.initial"
+stopwaitsecs = 10
+    1: program.web.stopwaitsecs: unknown key: jikimi calls it "stop_timeout"
+kill_timeout = 10
+    1: program.web.kill_timeout: unknown key: jikimi calls it "stop_timeout"
+uid = 0
+    1: program.web.uid: unknown key: jikimi calls it "user", which is not available in this version
+"\u001b[2J" = 1
+    1: program.web."\x1b[2J": unknown key: here stand command, shell, directory, environment, environment_clear, env_file, instances, autostart, restart, success_exit_codes, start_confirm, stop_signal, stop_timeout, depends_on, backoff, restart_limit, recover_after, tags, metrics, stdin
+autostart = yes
+    13: syntax: the value is missing, or is a text without quotes: put a text in "quotes"
+autostart
+    10: syntax: a key has no value: write key = value
+command = "y"
+    1: syntax: this stands twice: keep one of them
+"#;
+
+/// A whole file; the answer begins with its line.
+const IN_A_COMMAND: &str = r##"
+[program.web]
+    1:1: program.web.command: it is missing: for example command = ["sleep", "1d"]
+[program.web.backoff]
+    1:10: program.web.command: it is missing: for example command = ["sleep", "1d"]
+[program.web] | command = ""
+    2:11: program.web.command: it is empty: name a program to run
+[program.web] | command = "# only a remark"
+    2:11: program.web.command: it is empty: name a program to run
+[program.web] | command = []
+    2:11: program.web.command: the list is empty: for example command = ["sleep", "1d"]
+[program.web] | command = [""]
+    2:11: program.web.command: its first text is empty: name a program to run
+[program.web] | command = ["a", 1]
+    2:17: program.web.command: a whole number cannot stand here: for example command = ["sleep", "1d"]
+[program.web] | command = "echo 'x"
+    2:11: program.web.command: a quote is not closed: close it, or write a list of texts
+[program.web] | shell = true | command = ["a"]
+    3:11: program.web.command: with shell = true it cannot be a list: write the command as one text
+[program.web] | command = "x ${NONE}"
+    2:11: program.web.command: the environment variable NONE is not set: set it, or write ${NONE:-default}, or $${NONE} for a plain ${NONE}
+[program] | command = "x"
+    2:1: program.command: a text cannot stand here: give the table a name, as [program.web]
+[program.all] | command = "x"
+    1:10: program.all: "all" means every program: choose another name
+[program."a b"] | command = "x"
+    1:10: program."a b": "a b" is no name: letters, digits, _ . and -, the first a letter or digit, 64 at the most
+program = 3
+    1:11: program: a whole number cannot stand here: a table with a name, as [program.web]
+"##;
+
+/// A whole file; the answer begins with its line.
+const ELSEWHERE: &str = r#"
+[target.a]
+    1:1: target.a.kind: it is missing: kind = one of webhook, discord, slack, telegram
+[target.a] | kind = "discrod"
+    2:8: target.a.kind: "discrod" is none of its values: "webhook", "discord", "slack", "telegram"
+[target.a] | kind = "ntfy" | topic = "x"
+    2:8: target.a.kind: "ntfy" is not available in this version: "webhook", "discord", "slack", "telegram"
+[target.a] | kind = "discord"
+    1:1: target.a.url: it is missing: for example url = "${DISCORD_WEBHOOK_URL}"
+[target.a] | kind = "discord" | url = "discord.com/x"
+    3:7: target.a.url: it does not begin with https:// or http://: an address as https://host/path
+[target.a] | kind = "discord" | url = "https://me:pw@host/"
+    3:7: target.a.url: it has a user or password: leave them out; a webhook can send them as headers
+[target.a] | kind = "discord" | url = 3
+    3:7: target.a.url: a whole number cannot stand here: a text in "quotes", or { file = "secrets/x" }
+[target.a] | kind = "discord" | url = { file = "none" }
+    3:7: target.a.url: the secret's file: cannot be read, there is no such file: name a file that can be read
+[target.a] | kind = "discord" | url = { path = "x" }
+    3:7: target.a.url: a table here names a file and nothing else: { file = "secrets/x" }
+[target.a] | kind = "discord" | url = "https://h" | headers = {}
+    4:1: target.a.headers: a discord target has no such key: it has kind, url, breaker, rate, timeout
+[target.a] | kind = "discord" | url = "https://h" | thread = "x"
+    4:1: target.a.thread: not available in this version: leave it out
+[target.a] | kind = "discord" | url = "https://h" | webhook_url = "x"
+    4:1: target.a.webhook_url: unknown key: jikimi calls it "url"
+[target.a] | kind = "discord" | url = "https://h" | timeout = "3m"
+    4:11: target.a.timeout: "3m" is too long: "2m" at the most
+[target.a] | kind = "discord" | url = "https://h" | rate.burst = 0
+    4:14: target.a.rate.burst: it is too small: a whole number from 1 to 10000
+[target.a] | kind = "discord" | url = "https://h" | breaker.cooldown = "1h"
+    4:20: target.a.breaker: cooldown (1h) is longer than cooldown_max (15m): lower cooldown, or raise cooldown_max
+[target.a] | kind = "slack" | url = "https://h" | token = "xoxb"
+    4:1: target.a.token: not available in this version: leave it out
+[target.a] | kind = "telegram" | chat_id = 1 | token = "x"
+    4:9: target.a.token: it is no token of a bot: digits, a colon and the key, as @BotFather gives it
+[target.a] | kind = "telegram" | chat_id = "me" | token = "1:x"
+    3:11: target.a.chat_id: "me" is no chat: the chat's number, as -1001234567890, or "@channel"
+[target.a] | kind = "telegram" | chat_id = 1 | token = "1:x" | api_url = "x"
+    5:11: target.a.api_url: it does not begin with https:// or http://: an address as https://host/path
+[target.a] | kind = "webhook" | url = "https://h" | secret = "x"
+    4:10: target.a.secret: it does not begin with whsec_: whsec_ and the base64 of 24 to 64 random bytes
+[target.a] | kind = "webhook" | url = "https://h" | secret = ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_AAAA"]
+    4:53: target.a.secret: its key has 3 bytes: whsec_ and the base64 of 24 to 64 random bytes
+[target.a] | kind = "webhook" | url = "https://h" | headers = { Host = "x" }
+    4:13: target.a.headers.Host: jikimi sets this header itself: leave it out
+[target.a] | kind = "webhook" | url = "https://h" | headers = { X = "a\nb" }
+    4:17: target.a.headers.X: it has characters that a header cannot have: plain ASCII on one line
+[[route]]
+    1:1: route.targets: it is missing: for example targets = ["ops"]
+[route] | targets = ["a"]
+    1:2: route: there can be several routes: write [[route]] with two brackets
+[[route]] | targets = []
+    2:11: route.targets: the list is empty: for example targets = ["ops"]
+[[route]] | targets = ["ops"]
+    2:12: route.targets: no target is called "ops": there is none to name
+[supervisor] | name = "a\nb"
+    2:8: supervisor.name: it is too long for one line, or has control characters: 128 plain characters at the most
+[supervisor] | cwd = "x"
+    2:1: supervisor.cwd: unknown key: here stand name, state_dir, shutdown_timeout
+[programs.web] | command = "x"
+    1:2: programs: unknown key: jikimi calls it "program"
+[progam.web] | command = "x"
+    1:2: progam: unknown key: did you mean "program"?
+[control] | http = "127.0.0.1:1"
+    2:1: control.http: not available in this version: leave it out
+[cache] | entries = 1
+    1:2: cache: not available in this version: leave it out
+[[maintenance]] | x = 1
+    1:3: maintenance: not available in this version: leave it out
+[notify] | workers = 65
+    2:11: notify.workers: it is too large: a whole number from 1 to 64
+[log] | level = "loud"
+    2:9: log.level: "loud" is none of its values: "error", "warn", "info", "debug", "trace", "off"
+include = ["none.toml"]
+    1:12: include: none.toml: cannot be read, there is no such file: name a file that can be read
+include = ["*/a.toml"]
+    1:12: include: only the last part of a path can be a pattern: for example "programs.d/*.toml"
+include = "a.toml"
+    1:11: include: a text cannot stand here: for example include = ["programs.d/*.toml"]
+"#;
+
+/// The mistakes and the answers of a table.
+fn rows(table: &str) -> Vec<(String, &str)> {
+    let lines: Vec<&str> = table.lines().filter(|l| !l.is_empty()).collect();
+    let rows = lines.chunks(2).map(|pair| match pair {
+        [mistake, answer] => (mistake.replace(" | ", "\n"), answer.trim_start()),
+        _ => panic!("{pair:?} is no pair"),
+    });
+    rows.collect()
+}
+
+#[test]
+fn every_mistake_in_a_program_has_its_own_sentence() {
+    for (line, answer) in rows(IN_A_PROGRAM) {
+        let text =
+            format!("[program.web]\ncommand = \"x\"\n{line}\n[program.db]\ncommand = \"x\"\n");
+        assert_eq!(faults_of(&text), [format!("j.toml:3:{answer}")], "{line}");
+    }
+}
+
+#[test]
+fn every_mistake_in_a_command_has_its_own_sentence() {
+    for (text, answer) in rows(IN_A_COMMAND) {
+        assert_eq!(faults_of(&text), [format!("j.toml:{answer}")], "{text}");
+    }
+}
+
+#[test]
+fn every_mistake_in_targets_routes_and_settings_has_its_own_sentence() {
+    for (text, answer) in rows(ELSEWHERE) {
+        assert_eq!(faults_of(&text), [format!("j.toml:{answer}")], "{text}");
+    }
+}
