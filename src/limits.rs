@@ -7,6 +7,12 @@ pub const THREAD_NAME_BYTES: usize = 15;
 
 // alert and journal.
 
+/// Records that wait for the journal: 500 programs that crash at once give four each.
+pub const JOURNAL_QUEUE: usize = 4_096;
+
+/// Characters of a cause or a name in a summary: it is one line, also on a telephone.
+pub const SUMMARY_PART_CHARS: usize = 200;
+
 // child and supervise.
 
 /// What is left after KILL is killed again this often: a process that forks while it is killed leaves a child.
@@ -81,5 +87,49 @@ pub const PROC_TEXT_BYTES: u64 = 64 * 1024;
 pub const ATTEMPT_MAX: Duration = Duration::from_mins(2);
 
 // shutdown, signals and terminal.
+
+/// Urgency rises twice at most, so telling it never blocks.
+pub const URGENCY_RISES: usize = 2;
+
+/// How often the shutdown says whom it waits for.
+pub const PROGRESS_EVERY: Duration = Duration::from_secs(2);
+
+/// Names in one line of progress; the rest is a number.
+pub const PROGRESS_NAMES: usize = 5;
+
+/// Messages from the signals thread that wait for the app. A burst of HUP or TSTP cannot fill it:
+/// `SIGNAL_RESERVE` places are kept for the three that end the supervisor.
+pub const SIGNAL_QUEUE: usize = 16;
+
+/// See [`SIGNAL_QUEUE`].
+pub const SIGNAL_RESERVE: usize = 3;
+
+/// From the third signal to the end of the process, whatever hangs: time to say what is left.
+pub const EXIT_GRACE: Duration = Duration::from_secs(2);
+
+/// Lines that wait for one of the two terminal streams.
+pub const TERMINAL_LINES: usize = 4_096;
+
+/// Bytes that wait for one of the two terminal streams.
+pub const TERMINAL_BYTES: usize = 1 << 20;
+
+/// The longest line shown; what is longer is cut.
+pub const TERMINAL_LINE_BYTES: usize = 16 << 10;
+
+/// Lines are gathered up to here into one write.
+pub const TERMINAL_BATCH_BYTES: usize = 64 << 10;
+
+/// The same log record more often than this in a window is counted and not shown.
+pub const REPEATS_SHOWN: u32 = 5;
+
+/// See [`REPEATS_SHOWN`].
+pub const REPEATS_WINDOW: Duration = Duration::from_secs(10);
+
+/// Different log records watched for repeats at once.
+pub const REPEATS_WATCHED: usize = 256;
+
+const _: () = assert!(SIGNAL_RESERVE < SIGNAL_QUEUE);
+const _: () = assert!(TERMINAL_LINE_BYTES <= TERMINAL_BATCH_BYTES);
+const _: () = assert!(TERMINAL_BATCH_BYTES <= TERMINAL_BYTES);
 
 // store.

@@ -13,3 +13,5 @@ pub mod sample;
 pub mod settings;
 pub mod status;
 pub mod target;
+pub mod urgency;
+pub mod write;

@@ -1,0 +1,117 @@
+//! Settings for the tests of `alert` and `journal`: a program `web` tagged `game`, a webhook `hook` and a
+//! chat `chat`. Never compiled into the program.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::model::program::{
+    BackoffPolicy, Environment, LimitAction, ProgramSpec, RestartLimit, RestartPolicy, Signal,
+};
+use crate::model::route::RouteSpec;
+use crate::model::settings::{
+    CheckpointSettings, ControlSettings, Durability, LogFormat, LogSettings, MaxAge,
+    MetricsSettings, NotifySettings, Settings, StoreSettings, SupervisorSettings,
+};
+use crate::model::target::{BreakerPolicy, ProviderSpec, RatePolicy, TargetSpec};
+use crate::secret::Secret;
+
+pub(crate) fn settings(routes: Vec<RouteSpec>, max_age: MaxAge) -> Settings {
+    let url = || Secret::new("http://127.0.0.1:1/");
+    let secs = Duration::from_secs;
+    Settings {
+        path: PathBuf::from("/etc/jikimi.toml"),
+        supervisor: SupervisorSettings {
+            name: "box".to_owned(),
+            state_dir: PathBuf::from("/var/lib/jikimi"),
+            shutdown_timeout: secs(60),
+        },
+        programs: vec![Arc::new(program())],
+        targets: vec![
+            target(
+                "hook",
+                ProviderSpec::Webhook {
+                    url: url(),
+                    secrets: vec![],
+                    headers: vec![],
+                },
+            ),
+            target("chat", ProviderSpec::Discord { url: url() }),
+        ],
+        routes,
+        notify: NotifySettings {
+            workers: 1,
+            queue: 1,
+            attempt_timeout: secs(1),
+            max_age,
+        },
+        metrics: MetricsSettings {
+            interval: secs(5),
+            retention_raw: secs(60),
+        },
+        store: StoreSettings {
+            pool: 1,
+            durability: Durability::Normal,
+        },
+        checkpoint: CheckpointSettings {
+            interval: secs(5),
+            batch: 1,
+        },
+        control: ControlSettings {
+            socket: PathBuf::from("/run/jikimi.sock"),
+        },
+        log: LogSettings {
+            level: log::LevelFilter::Info,
+            format: LogFormat::Text,
+        },
+    }
+}
+
+fn target(name: &str, provider: ProviderSpec) -> Arc<TargetSpec> {
+    Arc::new(TargetSpec {
+        name: Arc::from(name),
+        provider,
+        timeout: Duration::from_secs(1),
+        breaker: BreakerPolicy {
+            failures: 5,
+            cooldown: Duration::from_secs(30),
+            cooldown_max: Duration::from_mins(15),
+        },
+        rate: RatePolicy {
+            burst: 5,
+            per_minute: 30,
+        },
+    })
+}
+
+fn program() -> ProgramSpec {
+    ProgramSpec {
+        name: Arc::from("web"),
+        command: vec!["true".to_owned()],
+        directory: PathBuf::from("/"),
+        environment: Environment::default(),
+        instances: 1,
+        autostart: true,
+        restart: RestartPolicy::OnFailure,
+        success_exit_codes: vec![0],
+        start_confirm: Duration::from_secs(1),
+        stop_signal: Signal::TERM,
+        stop_timeout: Duration::from_secs(10),
+        depends_on: vec![],
+        backoff: BackoffPolicy {
+            initial: Duration::from_millis(500),
+            max: Duration::from_mins(1),
+            factor: 2.0,
+            jitter: 0.2,
+            reset_after: Duration::from_mins(1),
+        },
+        restart_limit: RestartLimit {
+            count: 5,
+            within: Duration::from_mins(1),
+            then: LimitAction::Fatal,
+        },
+        recover_after: Duration::from_secs(5),
+        tags: vec!["game".to_owned()],
+        metrics_interval: Duration::from_secs(5),
+    }
+}
