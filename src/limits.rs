@@ -81,6 +81,48 @@ pub const ENVIRON_BYTES: u64 = 1024 * 1024;
 /// Bytes read of a small text file under `/proc`; 64 KiB of `children` name about 8,000 processes.
 pub const PROC_TEXT_BYTES: u64 = 64 * 1024;
 
+/// Bytes of `/proc/PID/io` that are read: seven numbers of at most 20 digits with their names.
+pub const PROC_IO_BYTES: usize = 512;
+
+/// Messages on their way to the keeper of the sampling threads: each of 500 instances may be watched and
+/// let go of several times before it gets a turn. What finds no room is counted, never waited for.
+pub const METRICS_INBOX: usize = 8192;
+
+/// Sampling threads, one an interval in use. More intervals share the nearest thread there is.
+pub const SAMPLE_THREADS: usize = 8;
+
+/// The shortest sampling interval: CPU time is counted in ticks of 10 ms.
+pub const SAMPLE_INTERVAL_MIN: Duration = Duration::from_millis(100);
+
+/// The longest sampling interval; its thread's name still fits.
+pub const SAMPLE_INTERVAL_MAX: Duration = Duration::from_hours(24);
+
+/// Samples of an instance kept in memory, 80 bytes each: ten minutes at the default interval of 5 s, and
+/// 4.8 MB for 500 instances.
+pub const SAMPLE_RING: usize = 120;
+
+/// Instances nobody watches whose samples are kept in memory all the same; the oldest goes first.
+pub const SAMPLE_RINGS_KEPT: usize = 256;
+
+/// Ended runs whose peak memory can still be asked for: 500 instances that crash twice at once.
+pub const SAMPLE_PEAKS_KEPT: usize = 1024;
+
+/// The share of our open file limit that sampling may keep open is one in this many.
+pub const SAMPLE_FILES_SHARE: u64 = 4;
+
+/// Files that sampling keeps open at most, whatever the limit: two for each of 4,096 instances.
+pub const SAMPLE_FILES: usize = 8192;
+
+/// After this many samplings that found nobody alive a run is let go of, should nobody have said that it
+/// ended. More than one: a single torn scan must not end a watch.
+pub const SAMPLE_EMPTY_ROUNDS: u8 = 3;
+
+/// How long the keeper waits before it tries again to start a thread the system had no room for.
+pub const SAMPLE_SPAWN_RETRY: Duration = Duration::from_secs(1);
+
+/// How long sampling may take to end when nobody finished it in order.
+pub const SAMPLE_DROP_PATIENCE: Duration = Duration::from_secs(1);
+
 // notify and fetch.
 
 /// One delivery attempt never takes longer, whatever is configured.

@@ -15,6 +15,9 @@ use crate::limits;
 
 pub use stat::{ProcStat, Scanner, parse_stat, read_stat, scan};
 
+/// The variable in which every process of a run carries the run's id.
+pub const RUN_MARK: &str = "JIKIMI_RUN";
+
 /// The identity of this boot; with a pid and a start time it names a process for good.
 pub fn boot_id() -> io::Result<String> {
     let text = read_bounded("/proc/sys/kernel/random/boot_id", limits::PROC_TEXT_BYTES)?;

@@ -29,6 +29,8 @@ pub struct ProcStat {
     pub utime_ticks: u64,
     /// Time in the kernel, in ticks.
     pub stime_ticks: u64,
+    /// Time of the children it has reaped, and of theirs, in ticks.
+    pub reaped_ticks: u64,
     /// Resident set in pages.
     pub rss_pages: u64,
     /// Its threads.
@@ -83,6 +85,7 @@ fn set_field(stat: &mut ProcStat, field: u8, word: &[u8]) -> Option<()> {
         6 => stat.session = small(word)?,
         14 => stat.utime_ticks = unsigned(word)?,
         15 => stat.stime_ticks = unsigned(word)?,
+        16 | 17 => stat.reaped_ticks = stat.reaped_ticks.saturating_add(unsigned(word)?),
         20 => stat.threads = small(word)?,
         22 => stat.start_ticks = unsigned(word)?,
         24 => stat.rss_pages = unsigned(word)?,
@@ -147,6 +150,9 @@ impl Scanner {
     }
 
     /// Replaces `found` by every process there is, in the kernel's order, which rises by pid.
+    ///
+    /// # Errors
+    /// The table cannot be read in full, for want of files or memory; `found` then has holes.
     pub fn scan(&mut self, found: &mut Vec<ProcStat>) -> io::Result<()> {
         found.clear();
         // Opened anew: an open directory keeps its position, and one open call is nothing to a scan.
@@ -158,13 +164,22 @@ impl Scanner {
             let Some(pid) = as_pid(entry?.file_name()) else {
                 continue;
             };
-            // One process that cannot be read must not hide all others.
-            if let Ok(Some(stat)) = read_at(proc.as_fd(), path.write(format_args!("{pid}/stat"))?) {
-                found.push(stat);
+            match read_at(proc.as_fd(), path.write(format_args!("{pid}/stat"))?) {
+                Ok(Some(stat)) => found.push(stat),
+                Ok(None) => {}
+                // One process that is closed to us must not hide all others.
+                Err(error) if is_about_one(&error) => {}
+                // Out of files or memory: a table with holes would look as if processes had ended.
+                Err(error) => return Err(error),
             }
         }
         Ok(())
     }
+}
+
+fn is_about_one(error: &io::Error) -> bool {
+    let kind = error.kind();
+    kind == io::ErrorKind::PermissionDenied || kind == io::ErrorKind::InvalidData
 }
 
 fn as_pid(name: &CStr) -> Option<u32> {
@@ -207,7 +222,7 @@ impl PathBuffer {
 mod tests {
     use super::*;
 
-    const LINE: &[u8] = b"4242 (a) b (c\n) Z 7 8 9 0 -1 4194560 119 0 0 0 11 12 0 0 20 0 3 0 5150 \
+    const LINE: &[u8] = b"4242 (a) b (c\n) Z 7 8 9 0 -1 4194560 119 0 0 0 11 12 13 14 20 0 3 0 5150 \
         9961472 346 18446744073709551615 1 1 0 0 0 0 0 0 0 0 0 0 17 1 0 0 0 0 0 0 0 0 0 0 0 0 1792\n";
 
     #[test]
@@ -222,6 +237,7 @@ mod tests {
             start_ticks: 5150,
             utime_ticks: 11,
             stime_ticks: 12,
+            reaped_ticks: 27,
             rss_pages: 346,
             threads: 3,
             exit_code: Some(1792),

@@ -48,8 +48,8 @@ impl OwnIds {
 
 /// Every process of `scan` that belongs to one of `roots`, as (index of the root, index in the scan), in
 /// the order of the scan. Zombies are among them. `mark` says whose mark a process carries; it is asked
-/// only for processes that nothing else claims and whose parent is a process that orphans go to: we, pid
-/// 1, or the parent of an adopted main process.
+/// only for processes that nothing else claims, that are no older than every run, and whose parent is a
+/// process that orphans go to: we, pid 1, or the parent of an adopted main process.
 pub fn members(
     scan: &[ProcStat],
     roots: &[Root<'_>],
@@ -64,6 +64,7 @@ pub fn members(
         own,
         owners: vec![Owner::Unvisited; scan.len()],
         groups: groups(scan, roots, own, &index),
+        oldest: roots.iter().map(|r| r.start_ticks).min().unwrap_or(0),
         reapers,
         index,
         mark,
@@ -160,6 +161,8 @@ struct Walk<'a, F> {
     own: OwnIds,
     owners: Vec<Owner>,
     groups: Vec<(u32, usize)>,
+    /// The start of the oldest run.
+    oldest: u64,
     reapers: Vec<u32>,
     index: PidIndex,
     mark: F,
@@ -264,6 +267,10 @@ impl<F: FnMut(&ProcStat) -> Option<usize>> Walk<'_, F> {
 
     fn mark_owner(&mut self, at: usize) -> Option<usize> {
         let process = self.scan[at];
+        // The machine's own services are older than any run, and not worth a look into each.
+        if process.start_ticks < self.oldest {
+            return None;
+        }
         self.reapers.binary_search(&process.ppid).ok()?;
         (self.mark)(&process).filter(|root| self.may_own(*root, at))
     }
