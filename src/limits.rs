@@ -175,3 +175,117 @@ const _: () = assert!(TERMINAL_LINE_BYTES <= TERMINAL_BATCH_BYTES);
 const _: () = assert!(TERMINAL_BATCH_BYTES <= TERMINAL_BYTES);
 
 // store.
+
+/// Records kept in memory while the database cannot be written. 500 programs that crash every second fill it
+/// in half a minute; at a usual pace it lasts for days.
+pub const STORE_WRITES_MAX: usize = 16_384;
+
+/// Memory those records may take: log tails make some of them large.
+pub const STORE_WRITES_BYTES: usize = 32 * 1024 * 1024;
+
+/// Records a transaction. A larger one would keep the write lock, and who waits for an answer, too long.
+pub const STORE_WRITES_PER_COMMIT: usize = 512;
+
+/// Calls that wait for the writer. Their callers are few and wait, so it is never near full.
+pub const STORE_JOBS_MAX: usize = 256;
+
+/// A reply channel has room for its one answer, so the writer never waits for the caller.
+pub const STORE_REPLY: usize = 1;
+
+/// A lease is handed over hand to hand, so that one whose caller has gone is known to be stranded.
+pub const STORE_HANDOVER: usize = 0;
+
+/// How long the writer holds out a lease: the caller is already waiting, or gone.
+pub const STORE_HANDOVER_WAIT: Duration = Duration::from_millis(100);
+
+/// A caller waits this long for the commit, then tries again later.
+pub const STORE_REPLY_WAIT: Duration = Duration::from_secs(5);
+
+/// The writer waits this long for another process's lock before it lets go and serves its inbox.
+pub const STORE_BUSY_WAIT: Duration = Duration::from_millis(500);
+
+/// Locked for this long is no longer a passing backup but a fault worth telling.
+pub const STORE_BUSY_GRACE: Duration = Duration::from_secs(5);
+
+/// A reader waits this long for a connection, and as long for a lock.
+pub const STORE_READ_WAIT: Duration = Duration::from_millis(800);
+
+/// The last handle to go flushes and joins the writer for at most so long each; `close` is the orderly way.
+pub const STORE_DROP_WAIT: Duration = Duration::from_secs(2);
+
+/// The first pause after a failed write.
+pub const STORE_RETRY_FIRST: Duration = Duration::from_millis(50);
+
+/// No pause is longer, so a disk with room again is noticed well within 15 s.
+pub const STORE_RETRY_MAX: Duration = Duration::from_secs(2);
+
+/// Samples that wait; 500 programs every 5 s fill it in three minutes of a full disk.
+pub const STORE_SAMPLES_MAX: usize = 20_000;
+
+/// This many samples are written at once.
+pub const STORE_SAMPLES_BATCH: usize = 500;
+
+/// Samples wait no longer than this.
+pub const STORE_SAMPLES_WAIT: Duration = Duration::from_secs(5);
+
+/// Log records that wait.
+pub const STORE_LOGS_MAX: usize = 10_000;
+
+/// This many log records are written at once.
+pub const STORE_LOGS_BATCH: usize = 50;
+
+/// Log records wait no longer than this.
+pub const STORE_LOGS_WAIT: Duration = Duration::from_secs(5);
+
+/// No transaction takes more of the queue, the batch that reaches it excepted.
+pub const STORE_ROWS_PER_COMMIT: usize = 2_000;
+
+/// Checkpoint batches written at a time, and as many waiting make it start at once.
+pub const CHECKPOINT_BATCHES: usize = 10;
+
+/// Keys that may wait for a checkpoint: a few for each of ten thousand instances.
+pub const CHECKPOINT_KEYS_MAX: usize = 50_000;
+
+/// Prepared statements a connection keeps; more than there are in the room.
+pub const STORE_STATEMENTS: usize = 96;
+
+/// After an unclean end a database up to this size is checked page by page: about 0.2 s a 64 MiB. A larger
+/// one is found out by reading it.
+pub const STORE_CHECK_BYTES: u64 = 64 * 1024 * 1024;
+
+/// The `-wal` file is cut back to this after a burst.
+pub const STORE_WAL_BYTES: u32 = 16 * 1024 * 1024;
+
+/// Rows read at once, whatever is asked for; a caller pages on.
+pub const STORE_READ_ROWS: usize = 100_000;
+
+/// Rows a bite of retention deletes: a few milliseconds, between two records.
+pub const RETENTION_BITE: usize = 1_000;
+
+/// Pages a bite gives back to the file system.
+pub const RETENTION_PAGES: u32 = 256;
+
+/// From a look for old rows that found none to the next.
+pub const RETENTION_PAUSE: Duration = Duration::from_mins(10);
+
+/// Log records are kept this long: they serve forwarding and searching of what is recent.
+pub const RETENTION_LOGS: Duration = Duration::from_hours(7 * 24);
+
+/// Attempts, and deliveries that are over, are kept this long.
+pub const RETENTION_DELIVERIES: Duration = Duration::from_hours(30 * 24);
+
+/// Events, resolved incidents and ended runs are kept this long.
+pub const RETENTION_EVENTS: Duration = Duration::from_hours(90 * 24);
+
+const _: () = assert!(STORE_RETRY_FIRST.as_millis() < STORE_RETRY_MAX.as_millis());
+const _: () = assert!(
+    STORE_RETRY_MAX.as_secs() < 15,
+    "recovery is promised within 15 s"
+);
+const _: () = assert!(STORE_READ_WAIT.as_millis() < 1_000);
+const _: () = assert!(STORE_BUSY_WAIT.as_millis() < STORE_REPLY_WAIT.as_millis());
+const _: () = assert!(
+    STORE_LOGS_BATCH * 20 <= 1_000,
+    "1,000 records cost at most 20 transactions"
+);
+const _: () = assert!(STORE_WRITES_PER_COMMIT <= STORE_WRITES_MAX);

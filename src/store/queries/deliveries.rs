@@ -1,0 +1,388 @@
+//! Deliveries and their attempts: enqueue, lease, settle, expire, retry. One statement for all targets,
+//! never one a row.
+
+use std::sync::Arc;
+
+use rusqlite::{Row, named_params, params};
+
+use super::{int, json, parse, parse_opt, row_limit, wall, wall_opt};
+use crate::clock::Wall;
+use crate::ids::{DeliveryId, EventId, IncidentId};
+use crate::model::delivery::{DeliveryState, Leased, NewDelivery, Settlement, Verdict};
+use crate::store::error::StoreError;
+use crate::store::tx::{Db, Tx, statements};
+
+statements! {
+    INSERT = seek "store a delivery",
+        "INSERT INTO deliveries (id, event, incident, target, severity, state, due, expires_at)
+         VALUES (:id, :event, :incident, :target, :severity, 'pending', :due, :expires_at)
+         ON CONFLICT (id) DO NOTHING";
+    // The oldest of each target that is due and not behind an unfinished one of its incident. LEFT JOIN: a
+    // delivery whose event is gone must be found, to be given up.
+    HEADS = seek "find the deliveries due",
+        "SELECT d.id AS delivery, d.target, d.incident AS told, d.attempts, d.expires_at, d.body,
+           e.id, e.at, e.kind, e.severity, e.program, e.slot, e.run, e.facts, e.incident_state
+         FROM json_each(?1) AS t
+         CROSS JOIN deliveries AS d ON d.id = (
+           SELECT h.id FROM deliveries AS h
+           WHERE h.target = t.value AND h.state = 'pending' AND h.due <= ?2
+             AND NOT EXISTS (
+               SELECT 1 FROM deliveries AS b
+               WHERE b.target = h.target AND b.incident = h.incident AND b.id < h.id
+                 AND b.state IN ('pending', 'leased'))
+           ORDER BY h.id LIMIT 1)
+         LEFT JOIN events AS e ON e.id = d.event";
+    TAKE = seek "lease deliveries",
+        "UPDATE deliveries SET state = 'leased'
+         WHERE id IN (SELECT value FROM json_each(?1)) AND state = 'pending'";
+    RELEASE = seek "take back leases",
+        "UPDATE deliveries SET state = 'pending'
+         WHERE id IN (SELECT value FROM json_each(?1)) AND state = 'leased'";
+    RELEASE_ALL = seek "take back every lease",
+        "UPDATE deliveries SET state = 'pending' WHERE state = 'leased'";
+    // The earliest of each target among those that wait for nothing but their time.
+    NEXT_DUE = seek "find when a delivery is due",
+        "SELECT min((
+           SELECT h.due FROM deliveries AS h
+           WHERE h.target = t.value AND h.state = 'pending'
+             AND NOT EXISTS (
+               SELECT 1 FROM deliveries AS b
+               WHERE b.target = h.target AND b.incident = h.incident AND b.id < h.id
+                 AND b.state IN ('pending', 'leased'))
+           ORDER BY h.due LIMIT 1))
+         FROM json_each(?1) AS t";
+    STATE = seek "read a delivery's state", "SELECT state FROM deliveries WHERE id = ?1";
+    SETTLE = seek "settle a delivery",
+        "UPDATE deliveries SET state = :state, due = coalesce(:due, due), attempts = attempts + :counts,
+           body = CASE :state WHEN 'delivered' THEN NULL ELSE coalesce(body, :body) END,
+           message_id = coalesce(:message_id, message_id), last_error = :error, settled_at = :settled_at
+         WHERE id = :id AND state = 'leased'";
+    ATTEMPT = seek "store an attempt",
+        "INSERT INTO attempts (delivery, started_at, took_ms, outcome, status, error)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    EXPIRED_ATTEMPTS = seek "note what expires",
+        "INSERT INTO attempts (delivery, started_at, took_ms, outcome, error)
+         SELECT id, ?1, 0, 'expired', 'too old to send' FROM deliveries
+         WHERE state = 'pending' AND expires_at <= ?1";
+    EXPIRE = seek "expire deliveries",
+        "UPDATE deliveries SET state = 'expired', settled_at = ?1, last_error = coalesce(last_error, 'too old to send')
+         WHERE state = 'pending' AND expires_at <= ?1";
+    GIVE_UP = seek "give up a delivery",
+        "UPDATE deliveries SET state = 'dead', settled_at = ?2, last_error = ?3
+         WHERE id = ?1 AND state IN ('pending', 'leased')";
+    ABANDON = seek "give up a target's deliveries",
+        "UPDATE deliveries SET state = 'dead', settled_at = ?2, last_error = 'the target is no longer configured'
+         WHERE target IN (SELECT value FROM json_each(?1)) AND state IN ('pending', 'leased')";
+    RETRY_ONE = seek "retry a delivery",
+        "UPDATE deliveries SET state = 'pending', due = ?2, expires_at = max(expires_at, ?3), attempts = 0,
+           settled_at = NULL
+         WHERE id = ?1 AND state IN ('pending', 'dead', 'expired')";
+    RETRY_ALL = seek "retry deliveries",
+        "UPDATE deliveries SET state = 'pending', due = ?1, expires_at = max(expires_at, ?2), attempts = 0,
+           settled_at = NULL
+         WHERE state IN ('pending', 'dead', 'expired')";
+    ONE = seek "read a delivery", "SELECT * FROM deliveries WHERE id = ?1";
+    NEWEST = seek "read deliveries",
+        "SELECT * FROM deliveries WHERE id > '' ORDER BY id DESC LIMIT ?1";
+    NEWEST_IN = seek "read deliveries in some states",
+        "SELECT * FROM deliveries WHERE state IN (SELECT value FROM json_each(?2)) ORDER BY id DESC LIMIT ?1";
+    OF_INCIDENTS = seek "read the deliveries of incidents",
+        "SELECT * FROM deliveries WHERE incident IN (SELECT value FROM json_each(?1)) ORDER BY id LIMIT ?2";
+    ATTEMPTS = seek "read attempts",
+        "SELECT * FROM attempts WHERE delivery = ?1 ORDER BY id";
+}
+
+/// A delivery as people see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeliveryView {
+    /// Its identity for life.
+    pub id: DeliveryId,
+    /// What is told.
+    pub event: EventId,
+    /// The incident it belongs to.
+    pub incident: Option<IncidentId>,
+    /// Where it goes.
+    pub target: String,
+    /// Where it stands.
+    pub state: DeliveryState,
+    /// Attempts that count against the schedule.
+    pub attempts: u32,
+    /// When it is tried next, while it waits.
+    pub next_attempt_at: Option<Wall>,
+    /// Past this it expires.
+    pub expires_at: Wall,
+    /// What went wrong last.
+    pub last_error: Option<String>,
+    /// The id the target gave the message.
+    pub message_id: Option<String>,
+}
+
+/// One attempt as people see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AttemptView {
+    /// When it began.
+    pub started_at: Wall,
+    /// How long it took, in milliseconds.
+    pub took_ms: i64,
+    /// `delivered`, `retry`, `dead` or `expired`.
+    pub outcome: String,
+    /// The HTTP status, if there was an answer.
+    pub status: Option<u16>,
+    /// What went wrong.
+    pub error: Option<String>,
+}
+
+/// Which deliveries to read. The default is all of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DeliveryFilter {
+    /// Those in one of these states; empty: all.
+    pub states: Vec<DeliveryState>,
+    /// The newest so many, and never more than [`crate::limits::STORE_READ_ROWS`].
+    pub limit: Option<usize>,
+}
+
+/// Adds a delivery, pending.
+pub(in crate::store) fn insert(tx: &Tx<'_>, new: &NewDelivery) -> Result<(), StoreError> {
+    tx.execute(
+        INSERT,
+        named_params! {
+            ":id": new.id.to_string(),
+            ":event": new.event.to_string(),
+            ":incident": new.incident.map(|i| i.to_string()),
+            ":target": new.target.as_ref(),
+            ":severity": new.severity.as_str(),
+            ":due": new.due.millis(),
+            ":expires_at": new.expires_at.millis(),
+        },
+    )?;
+    Ok(())
+}
+
+/// Expires what is too old, then leases for each of `targets` its oldest delivery that may go.
+pub(in crate::store) fn lease(
+    tx: &Tx<'_>,
+    targets: &[Arc<str>],
+    now: Wall,
+) -> Result<Vec<Leased>, StoreError> {
+    expire(tx, now)?;
+    let heads = tx
+        .db()
+        .rows(HEADS, params![json(&targets), now.millis()], |row| {
+            let id: DeliveryId = parse(row, "delivery")?;
+            Ok(read_leased(row, id).map_err(|error| (id, error.to_string())))
+        })?;
+    let mut leased = Vec::with_capacity(heads.len());
+    for head in heads {
+        match head {
+            Ok(delivery) => leased.push(delivery),
+            // It would stand before its target for ever.
+            Err((id, error)) => give_up(tx, id, now, &error)?,
+        }
+    }
+    if !leased.is_empty() {
+        let ids: Vec<DeliveryId> = leased.iter().map(|l| l.id).collect();
+        tx.execute(TAKE, [json(&ids)])?;
+    }
+    Ok(leased)
+}
+
+fn give_up(tx: &Tx<'_>, id: DeliveryId, now: Wall, error: &str) -> Result<(), StoreError> {
+    log::error!("delivery {id} cannot be read back and is given up: {error}");
+    tx.execute(GIVE_UP, params![id.to_string(), now.millis(), error])?;
+    Ok(())
+}
+
+fn read_leased(row: &Row<'_>, id: DeliveryId) -> rusqlite::Result<Leased> {
+    let told: Option<String> = row.get("told")?;
+    let state: Option<String> = row.get("incident_state")?;
+    Ok(Leased {
+        id,
+        target: row.get::<_, String>("target")?.into(),
+        attempts: row.get("attempts")?,
+        expires_at: wall(row, "expires_at")?,
+        event: super::events::read(row)?,
+        incident: state
+            .filter(|_| told.is_some())
+            .map(|s| super::incidents::read_snapshot(&s))
+            .transpose()?,
+        frozen_body: row.get("body")?,
+    })
+}
+
+/// Puts back leases that nobody took.
+pub(in crate::store) fn release(tx: &Tx<'_>, ids: &[DeliveryId]) -> Result<usize, StoreError> {
+    tx.execute(RELEASE, [json(&ids)])
+}
+
+/// Puts back the leases of a supervisor that is gone.
+pub(in crate::store) fn release_all(tx: &Tx<'_>) -> Result<usize, StoreError> {
+    tx.execute(RELEASE_ALL, [])
+}
+
+/// When the next delivery to one of `targets` comes due that waits for nothing but its time.
+pub(in crate::store) fn next_due(
+    db: Db<'_>,
+    targets: &[Arc<str>],
+) -> Result<Option<Wall>, StoreError> {
+    let due: Option<Option<i64>> = db.first(NEXT_DUE, [json(&targets)], |row| row.get(0))?;
+    Ok(due.flatten().map(Wall::from_millis))
+}
+
+/// Stores an attempt and what it made of its delivery. A delivery that is not leased has been settled before,
+/// by a call whose answer came too late: nothing is done then.
+pub(in crate::store) fn settle(tx: &Tx<'_>, settlement: &Settlement) -> Result<(), StoreError> {
+    let id = settlement.id.to_string();
+    let state: Option<DeliveryState> = tx.db().first(STATE, [&id], |row| parse(row, "state"))?;
+    match state {
+        None => return Err(StoreError::NoSuchDelivery(settlement.id)),
+        Some(DeliveryState::Leased) => {}
+        Some(
+            DeliveryState::Pending
+            | DeliveryState::Delivered
+            | DeliveryState::Dead
+            | DeliveryState::Expired,
+        ) => return Ok(()),
+    }
+    let started = settlement.started_at.millis();
+    let took = int(settlement.took.as_millis());
+    let (state, outcome) = names(&settlement.verdict);
+    tx.execute(
+        ATTEMPT,
+        params![
+            id,
+            started,
+            took,
+            outcome,
+            settlement.status,
+            settlement.error
+        ],
+    )?;
+    let (due, counts) = match &settlement.verdict {
+        Verdict::RetryAt { due, counts } => (Some(due.millis()), *counts),
+        Verdict::Delivered { .. } | Verdict::Dead | Verdict::Expired => (None, true),
+    };
+    let message_id = match &settlement.verdict {
+        Verdict::Delivered { message_id } => message_id.as_deref(),
+        Verdict::RetryAt { .. } | Verdict::Dead | Verdict::Expired => None,
+    };
+    tx.execute(
+        SETTLE,
+        named_params! {
+            ":id": id,
+            ":state": state.as_str(),
+            ":due": due,
+            ":counts": i64::from(counts),
+            ":body": settlement.frozen_body,
+            ":message_id": message_id,
+            ":error": settlement.error,
+            ":settled_at": due.is_none().then(|| started.saturating_add(took)),
+        },
+    )?;
+    Ok(())
+}
+
+fn names(verdict: &Verdict) -> (DeliveryState, &'static str) {
+    match verdict {
+        Verdict::Delivered { .. } => (DeliveryState::Delivered, "delivered"),
+        Verdict::RetryAt { .. } => (DeliveryState::Pending, "retry"),
+        Verdict::Dead => (DeliveryState::Dead, "dead"),
+        Verdict::Expired => (DeliveryState::Expired, "expired"),
+    }
+}
+
+/// Expires what waits and is too old; says how many.
+pub(in crate::store) fn expire(tx: &Tx<'_>, now: Wall) -> Result<usize, StoreError> {
+    if tx.execute(EXPIRED_ATTEMPTS, [now.millis()])? == 0 {
+        return Ok(0);
+    }
+    tx.execute(EXPIRE, [now.millis()])
+}
+
+/// Gives up what waits for `targets`; says how many.
+pub(in crate::store) fn abandon(
+    tx: &Tx<'_>,
+    targets: &[String],
+    now: Wall,
+) -> Result<usize, StoreError> {
+    tx.execute(ABANDON, params![json(&targets), now.millis()])
+}
+
+/// Makes one delivery, or all that wait or failed, due at `now`; says how many.
+pub(in crate::store) fn retry(
+    tx: &Tx<'_>,
+    id: Option<DeliveryId>,
+    now: Wall,
+    expires_at: Wall,
+) -> Result<usize, StoreError> {
+    let (now, expires_at) = (now.millis(), expires_at.millis());
+    match id {
+        Some(id) => tx.execute(RETRY_ONE, params![id.to_string(), now, expires_at]),
+        None => tx.execute(RETRY_ALL, params![now, expires_at]),
+    }
+}
+
+/// One delivery.
+pub(in crate::store) fn one(
+    db: Db<'_>,
+    id: DeliveryId,
+) -> Result<Option<DeliveryView>, StoreError> {
+    db.first(ONE, [id.to_string()], read)
+}
+
+/// The newest that match, newest first.
+pub(in crate::store) fn list(
+    db: Db<'_>,
+    filter: &DeliveryFilter,
+) -> Result<Vec<DeliveryView>, StoreError> {
+    let limit = row_limit(filter.limit.unwrap_or(usize::MAX));
+    if filter.states.is_empty() {
+        return db.rows(NEWEST, [limit], read);
+    }
+    let states: Vec<&str> = filter.states.iter().map(|s| s.as_str()).collect();
+    db.rows(NEWEST_IN, params![limit, json(&states)], read)
+}
+
+/// The deliveries of `incidents`, oldest first.
+pub(in crate::store) fn of_incidents(
+    db: Db<'_>,
+    incidents: &[IncidentId],
+) -> Result<Vec<DeliveryView>, StoreError> {
+    db.rows(
+        OF_INCIDENTS,
+        params![json(&incidents), row_limit(usize::MAX)],
+        read,
+    )
+}
+
+/// The attempts of a delivery, oldest first.
+pub(in crate::store) fn attempts(
+    db: Db<'_>,
+    id: DeliveryId,
+) -> Result<Vec<AttemptView>, StoreError> {
+    db.rows(ATTEMPTS, [id.to_string()], |row| {
+        Ok(AttemptView {
+            started_at: wall(row, "started_at")?,
+            took_ms: row.get("took_ms")?,
+            outcome: row.get("outcome")?,
+            status: row.get("status")?,
+            error: row.get("error")?,
+        })
+    })
+}
+
+fn read(row: &Row<'_>) -> rusqlite::Result<DeliveryView> {
+    let state: DeliveryState = parse(row, "state")?;
+    let waits = matches!(state, DeliveryState::Pending | DeliveryState::Leased);
+    Ok(DeliveryView {
+        id: parse(row, "id")?,
+        event: parse(row, "event")?,
+        incident: parse_opt(row, "incident")?,
+        target: row.get("target")?,
+        state,
+        attempts: row.get("attempts")?,
+        next_attempt_at: wall_opt(row, "due")?.filter(|_| waits),
+        expires_at: wall(row, "expires_at")?,
+        last_error: row.get("last_error")?,
+        message_id: row.get("message_id")?,
+    })
+}

@@ -1,0 +1,168 @@
+//! Incidents as they stand, and the snapshot of one that is kept with each of its events.
+
+use rusqlite::{Row, named_params, params};
+use serde::{Deserialize, Serialize};
+
+use super::{int, json, parse, read_json, row_limit, slot, unreadable, unsigned, wall, wall_opt};
+use crate::clock::Wall;
+use crate::ids::IncidentId;
+use crate::model::event::Severity;
+use crate::model::incident::{Condition, Incident, IncidentState};
+use crate::model::name::InstanceName;
+use crate::store::error::StoreError;
+use crate::store::tx::{Db, Tx, statements};
+
+statements! {
+    UPSERT = seek "store an incident",
+        "INSERT INTO incidents (id, program, slot, condition, severity, state, opened_at, resolved_at, events,
+           seq, failures, cause)
+         VALUES (:id, :program, :slot, :condition, :severity, :state, :opened_at, :resolved_at, :events,
+           :seq, :failures, :cause)
+         ON CONFLICT (id) DO UPDATE SET severity = excluded.severity, state = excluded.state,
+           resolved_at = excluded.resolved_at, events = excluded.events, seq = excluded.seq,
+           failures = excluded.failures, cause = excluded.cause
+         WHERE excluded.seq >= incidents.seq";
+    OPEN = seek "read the open incidents",
+        "SELECT * FROM incidents WHERE state = 'open' AND id > '' ORDER BY id";
+    NEWEST = seek "read incidents",
+        "SELECT * FROM incidents WHERE id > '' AND opened_at >= ?1 ORDER BY id DESC LIMIT ?2";
+    NEWEST_OF = seek "read incidents of programs",
+        "SELECT * FROM incidents WHERE program IN (SELECT value FROM json_each(?3)) AND opened_at >= ?1
+         ORDER BY id DESC LIMIT ?2";
+}
+
+/// Which incidents to read. The default is all of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct IncidentFilter {
+    /// Those opened then or later.
+    pub since: Option<Wall>,
+    /// Those of these programs; empty: all.
+    pub programs: Vec<std::sync::Arc<str>>,
+    /// The newest so many, and never more than [`crate::limits::STORE_READ_ROWS`].
+    pub limit: Option<usize>,
+}
+
+/// The stored form of an incident beside an event.
+#[derive(Serialize, Deserialize)]
+struct Snapshot {
+    id: IncidentId,
+    program: std::sync::Arc<str>,
+    slot: Option<u16>,
+    condition: Condition,
+    severity: Severity,
+    state: IncidentState,
+    opened_at: i64,
+    resolved_at: Option<i64>,
+    events: u64,
+    seq: u64,
+    failures: u32,
+    cause: Option<String>,
+}
+
+pub(super) fn snapshot(incident: &Incident) -> String {
+    json(&Snapshot {
+        id: incident.id,
+        program: std::sync::Arc::clone(incident.instance.program()),
+        slot: incident.instance.index(),
+        condition: incident.condition,
+        severity: incident.severity,
+        state: incident.state,
+        opened_at: incident.opened_at.millis(),
+        resolved_at: incident.resolved_at.map(Wall::millis),
+        events: incident.events,
+        seq: incident.seq,
+        failures: incident.failures,
+        cause: incident.cause.clone(),
+    })
+}
+
+pub(super) fn read_snapshot(text: &str) -> rusqlite::Result<Incident> {
+    let stored: Snapshot = read_json(text)?;
+    Ok(Incident {
+        id: stored.id,
+        instance: match stored.slot {
+            None => InstanceName::single(stored.program),
+            Some(index) => InstanceName::indexed(stored.program, index),
+        },
+        condition: stored.condition,
+        severity: stored.severity,
+        state: stored.state,
+        opened_at: Wall::from_millis(stored.opened_at),
+        resolved_at: stored.resolved_at.map(Wall::from_millis),
+        events: stored.events,
+        seq: stored.seq,
+        failures: stored.failures,
+        cause: stored.cause,
+    })
+}
+
+/// Stores `incident` as it stands; an older state of it does not replace a newer one.
+pub(in crate::store) fn upsert(tx: &Tx<'_>, incident: &Incident) -> Result<(), StoreError> {
+    tx.execute(
+        UPSERT,
+        named_params! {
+            ":id": incident.id.to_string(),
+            ":program": incident.instance.program().as_ref(),
+            ":slot": slot(&incident.instance),
+            ":condition": incident.condition.as_str(),
+            ":severity": incident.severity.as_str(),
+            ":state": incident.state.as_str(),
+            ":opened_at": incident.opened_at.millis(),
+            ":resolved_at": incident.resolved_at.map(Wall::millis),
+            ":events": int(incident.events),
+            ":seq": int(incident.seq),
+            ":failures": incident.failures,
+            ":cause": incident.cause,
+        },
+    )?;
+    Ok(())
+}
+
+/// The open ones, oldest first.
+pub(in crate::store) fn open(db: Db<'_>) -> Result<Vec<Incident>, StoreError> {
+    db.rows(OPEN, [], read)
+}
+
+/// The newest that match, newest first.
+pub(in crate::store) fn list(
+    db: Db<'_>,
+    filter: &IncidentFilter,
+) -> Result<Vec<Incident>, StoreError> {
+    let since = filter.since.map_or(i64::MIN, Wall::millis);
+    let limit = row_limit(filter.limit.unwrap_or(usize::MAX));
+    if filter.programs.is_empty() {
+        db.rows(NEWEST, params![since, limit], read)
+    } else {
+        db.rows(
+            NEWEST_OF,
+            params![since, limit, json(&filter.programs)],
+            read,
+        )
+    }
+}
+
+fn read(row: &Row<'_>) -> rusqlite::Result<Incident> {
+    let state: String = row.get("state")?;
+    Ok(Incident {
+        id: parse(row, "id")?,
+        instance: super::instance(row)?,
+        condition: parse(row, "condition")?,
+        severity: parse(row, "severity")?,
+        state: match state.as_str() {
+            "open" => IncidentState::Open,
+            "resolved" => IncidentState::Resolved,
+            _ => {
+                return Err(unreadable(
+                    rusqlite::types::Type::Text,
+                    super::Unknown(state),
+                ));
+            }
+        },
+        opened_at: wall(row, "opened_at")?,
+        resolved_at: wall_opt(row, "resolved_at")?,
+        events: unsigned(row, "events")?,
+        seq: unsigned(row, "seq")?,
+        failures: row.get("failures")?,
+        cause: row.get("cause")?,
+    })
+}

@@ -1,0 +1,95 @@
+//! What others read: events, incidents, runs, instances, samples, logs. Each is one statement from the pool.
+
+use std::collections::HashMap;
+
+use super::error::StoreError;
+use super::queries::events::EventFilter;
+use super::queries::incidents::IncidentFilter;
+use super::queries::runs::StoredRun;
+use super::{Store, queries};
+use crate::clock::Wall;
+use crate::ids::EventId;
+use crate::model::event::Event;
+use crate::model::incident::Incident;
+use crate::model::log::{LogCursor, LogRecord};
+use crate::model::name::InstanceName;
+use crate::model::record::InstanceState;
+use crate::model::sample::{HostSample, Sample};
+
+impl Store {
+    /// The events that match, in the order of their commits. To follow, read after the last one seen.
+    pub fn events(&self, filter: &EventFilter) -> Result<Vec<Event>, StoreError> {
+        self.read(|db| queries::events::list(db, filter))
+    }
+
+    /// The event committed last.
+    pub fn newest_event(&self) -> Result<Option<EventId>, StoreError> {
+        self.read(queries::events::newest)
+    }
+
+    /// The newest incidents that match, newest first.
+    pub fn incidents(&self, filter: &IncidentFilter) -> Result<Vec<Incident>, StoreError> {
+        self.read(|db| queries::incidents::list(db, filter))
+    }
+
+    /// The open incidents, oldest first.
+    pub fn open_incidents(&self) -> Result<Vec<Incident>, StoreError> {
+        self.read(queries::incidents::open)
+    }
+
+    /// The state of every known instance, in one statement.
+    pub fn instance_states(&self) -> Result<Vec<InstanceState>, StoreError> {
+        self.read(queries::instances::every)
+    }
+
+    /// Removes the state of an instance that has left the configuration.
+    pub fn forget_instance(&self, name: &InstanceName) -> Result<(), StoreError> {
+        let name = name.clone();
+        self.call(move |tx| queries::instances::forget(tx, &name))
+    }
+
+    /// The last run of every known instance, in one statement.
+    pub fn last_runs(&self) -> Result<Vec<StoredRun>, StoreError> {
+        self.read(queries::runs::last)
+    }
+
+    /// The runs whose end nobody has seen, oldest first.
+    pub fn unfinished_runs(&self) -> Result<Vec<StoredRun>, StoreError> {
+        self.read(queries::runs::unfinished)
+    }
+
+    /// The stored samples of an instance from `from` to `to`, both included, oldest first.
+    pub fn stored_samples(
+        &self,
+        name: &InstanceName,
+        from: Wall,
+        to: Wall,
+    ) -> Result<Vec<Sample>, StoreError> {
+        self.read(|db| queries::samples::range(db, name, from, to))
+    }
+
+    /// The stored samples of the host from `from` to `to`, both included, oldest first.
+    pub fn stored_host_samples(&self, from: Wall, to: Wall) -> Result<Vec<HostSample>, StoreError> {
+        self.read(|db| queries::samples::host_range(db, from, to))
+    }
+
+    /// The stored log records of an instance from `from` to `to`, both included, oldest first.
+    pub fn log_records(
+        &self,
+        name: &InstanceName,
+        from: Wall,
+        to: Wall,
+    ) -> Result<Vec<LogRecord>, StoreError> {
+        self.read(|db| queries::logs::range(db, name, from, to))
+    }
+
+    /// How far every segment file has been read.
+    pub fn log_cursors(&self) -> Result<Vec<LogCursor>, StoreError> {
+        self.read(queries::logs::cursors)
+    }
+
+    /// The values of the last checkpoint.
+    pub fn checkpoint(&self) -> Result<HashMap<String, String>, StoreError> {
+        self.read(queries::meta::checkpoint)
+    }
+}

@@ -1,0 +1,75 @@
+//! Retention: deletes what is old in bites while the writer is idle, and gives the room back in small steps.
+
+use std::time::Duration;
+
+use rusqlite::Connection;
+
+use super::error::StoreError;
+use super::queries;
+use super::tx::{Sql, WriteConn};
+use crate::clock::{Mono, Wall};
+use crate::limits;
+
+const VACUUM: Sql = Sql::seek(
+    "give room back to the file system",
+    "PRAGMA incremental_vacuum",
+);
+const FREE_PAGES: Sql = Sql::seek("count free pages", "PRAGMA freelist_count");
+
+/// When the next bite is due, and how old is too old.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Retention {
+    raw: Duration,
+    next: Mono,
+}
+
+impl Retention {
+    /// Raw samples older than `raw` go; the first look is a while after `now`, when starting is over.
+    pub(super) fn new(raw: Duration, now: Mono) -> Self {
+        Self {
+            raw,
+            next: now + limits::STORE_SAMPLES_WAIT,
+        }
+    }
+
+    pub(super) fn due(&self) -> Mono {
+        self.next
+    }
+
+    /// Takes one bite. Comes back soon while there is more, else after a pause.
+    pub(super) fn bite(
+        &mut self,
+        conn: &WriteConn<'_>,
+        (now, wall): (Mono, Wall),
+    ) -> Result<usize, StoreError> {
+        self.next = now + limits::RETENTION_PAUSE;
+        let deleted = conn.transact(|tx| queries::retention::bite(tx, wall, self.raw))?;
+        conn.counters.expired_rows.add(deleted);
+        let freed = vacuum(conn.conn)?;
+        if deleted > 0 || freed {
+            self.next = now;
+        }
+        Ok(deleted)
+    }
+}
+
+/// Frees up to a step's pages; whether more are left.
+fn vacuum(conn: &Connection) -> Result<bool, StoreError> {
+    let free = || -> rusqlite::Result<u32> { conn.query_row(FREE_PAGES.text, [], |r| r.get(0)) };
+    let before = free().map_err(|e| FREE_PAGES.failed(e))?;
+    if before <= limits::RETENTION_PAGES {
+        // A few free pages are soon used again.
+        return Ok(false);
+    }
+    let mut statement = conn
+        .prepare_cached(VACUUM.text)
+        .map_err(|e| VACUUM.failed(e))?;
+    let mut rows = statement.query([]).map_err(|e| VACUUM.failed(e))?;
+    // It frees one page a step; leaving off early ends it there.
+    for _ in 0..limits::RETENTION_PAGES {
+        if rows.next().map_err(|e| VACUUM.failed(e))?.is_none() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
