@@ -17,6 +17,8 @@ statements! {
         "INSERT INTO deliveries (id, event, incident, target, severity, state, due, expires_at)
          VALUES (:id, :event, :incident, :target, :severity, 'pending', :due, :expires_at)
          ON CONFLICT (id) DO NOTHING";
+    // INDEXED BY: without statistics SQLite takes the wider index and sorts, or walks all that wait.
+    //
     // The oldest of each target that is due and not behind an unfinished one of its incident. LEFT JOIN: a
     // delivery whose event is gone must be found, to be given up.
     HEADS = seek "find the deliveries due",
@@ -24,7 +26,7 @@ statements! {
            e.id, e.at, e.kind, e.severity, e.program, e.slot, e.run, e.facts, e.incident_state
          FROM json_each(?1) AS t
          CROSS JOIN deliveries AS d ON d.id = (
-           SELECT h.id FROM deliveries AS h
+           SELECT h.id FROM deliveries AS h INDEXED BY deliveries_pending
            WHERE h.target = t.value AND h.state = 'pending' AND h.due <= ?2
              AND NOT EXISTS (
                SELECT 1 FROM deliveries AS b
@@ -43,7 +45,7 @@ statements! {
     // The earliest of each target among those that wait for nothing but their time.
     NEXT_DUE = seek "find when a delivery is due",
         "SELECT min((
-           SELECT h.due FROM deliveries AS h
+           SELECT h.due FROM deliveries AS h INDEXED BY deliveries_due
            WHERE h.target = t.value AND h.state = 'pending'
              AND NOT EXISTS (
                SELECT 1 FROM deliveries AS b
@@ -62,16 +64,17 @@ statements! {
          VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
     EXPIRED_ATTEMPTS = seek "note what expires",
         "INSERT INTO attempts (delivery, started_at, took_ms, outcome, error)
-         SELECT id, ?1, 0, 'expired', 'too old to send' FROM deliveries
+         SELECT id, ?1, 0, 'expired', 'too old to send' FROM deliveries INDEXED BY deliveries_expiring
          WHERE state = 'pending' AND expires_at <= ?1";
     EXPIRE = seek "expire deliveries",
-        "UPDATE deliveries SET state = 'expired', settled_at = ?1, last_error = coalesce(last_error, 'too old to send')
+        "UPDATE deliveries INDEXED BY deliveries_expiring SET state = 'expired', settled_at = ?1, last_error = coalesce(last_error, 'too old to send')
          WHERE state = 'pending' AND expires_at <= ?1";
     GIVE_UP = seek "give up a delivery",
         "UPDATE deliveries SET state = 'dead', settled_at = ?2, last_error = ?3
          WHERE id = ?1 AND state IN ('pending', 'leased')";
     ABANDON = seek "give up a target's deliveries",
-        "UPDATE deliveries SET state = 'dead', settled_at = ?2, last_error = 'the target is no longer configured'
+        "UPDATE deliveries INDEXED BY deliveries_open
+         SET state = 'dead', settled_at = ?2, last_error = 'the target is no longer configured'
          WHERE target IN (SELECT value FROM json_each(?1)) AND state IN ('pending', 'leased')";
     RETRY_ONE = seek "retry a delivery",
         "UPDATE deliveries SET state = 'pending', due = ?2, expires_at = max(expires_at, ?3), attempts = 0,

@@ -39,9 +39,10 @@ statements! {
          ORDER BY seq DESC LIMIT ?4";
     SEQ_OF = seek "find an event", "SELECT seq FROM events WHERE id = ?1";
     SEQ_BEFORE = seek "find the event before one that is gone",
-        "SELECT max(seq) FROM events WHERE id < ?1";
-    SEQ_SINCE = seek "find the first event since", "SELECT min(seq) FROM events WHERE at >= ?1";
-    NEWEST = seek "find the newest event", "SELECT id FROM events ORDER BY seq DESC LIMIT 1";
+        "SELECT seq FROM events WHERE id < ?1 ORDER BY id DESC LIMIT 1";
+    // `+ 0`: a bare min(seq) is answered by walking the events from the first one on.
+    SEQ_SINCE = seek "find the first event since", "SELECT min(seq + 0) FROM events WHERE at >= ?1";
+    NEWEST = seek "find the newest event", "SELECT id FROM events WHERE seq > 0 ORDER BY seq DESC LIMIT 1";
 }
 
 /// Which events to read. The default is all of them, oldest first.
@@ -119,8 +120,7 @@ fn start(db: Db<'_>, filter: &EventFilter) -> Result<Option<i64>, StoreError> {
         Some(id) => match db.first(SEQ_OF, [id.to_string()], |r| r.get(0))? {
             Some(seq) => seq,
             None => db
-                .first(SEQ_BEFORE, [id.to_string()], |r| r.get::<_, Option<i64>>(0))?
-                .flatten()
+                .first(SEQ_BEFORE, [id.to_string()], |r| r.get(0))?
                 .unwrap_or(0),
         },
     };
