@@ -127,6 +127,39 @@ pub const SAMPLE_DROP_PATIENCE: Duration = Duration::from_secs(1);
 
 /// One delivery attempt never takes longer, whatever is configured.
 pub const ATTEMPT_MAX: Duration = Duration::from_mins(2);
+/// Opening a connection, TLS included. A host that has not answered by then is down; three lost SYN packets
+/// (1 s, 2 s, 4 s) still fit.
+pub const CONNECT_MAX: Duration = Duration::from_secs(8);
+/// Waiting for a name. The system's own resolver tries its next server after 5 s.
+pub const RESOLVE_MAX: Duration = Duration::from_secs(6);
+/// Names waiting for the resolver's thread: more than there can be workers.
+pub const RESOLVER_QUEUE: usize = 64;
+/// Names kept: more than a configuration has hosts.
+pub const RESOLVER_CACHE: usize = 256;
+/// How long a name's addresses are kept: short enough for a host that moves, long enough for a burst.
+pub const RESOLVER_TTL: Duration = Duration::from_secs(30);
+/// Addresses of one host; as many as ureq's own list holds.
+pub const RESOLVER_ADDRESSES: usize = 16;
+/// How long an ended client waits for its resolver's thread before it leaves it behind.
+pub const RESOLVER_END_MAX: Duration = Duration::from_millis(500);
+/// A channel that carries exactly one reply.
+pub const REPLY: usize = 1;
+/// Each of a connection's two buffers, with TLS twice that: the largest request is a few of them.
+pub const FETCH_BUFFER: usize = 16 * 1024;
+/// Idle connections kept in all: about one for each target of a large configuration.
+pub const FETCH_IDLE_MAX: usize = 16;
+/// Idle connections kept to one host: one for each of the default four workers.
+pub const FETCH_IDLE_PER_HOST: usize = 4;
+/// How long an idle connection is kept; many servers close theirs after 60 s, some after 15 s.
+pub const FETCH_IDLE_AGE: Duration = Duration::from_secs(12);
+/// The status line and headers of an answer; the buffer must hold them whole.
+pub const RESPONSE_HEADERS_MAX: usize = 12 * 1024;
+/// What is read of an answer's body. Providers answer with less than 4 KiB.
+pub const RESPONSE_BODY_MAX: u64 = 64 * 1024;
+
+const _: () = assert!(RESPONSE_HEADERS_MAX < FETCH_BUFFER);
+const _: () = assert!(CONNECT_MAX.as_millis() < ATTEMPT_MAX.as_millis());
+const _: () = assert!(RESOLVE_MAX.as_millis() < ATTEMPT_MAX.as_millis());
 
 // shutdown, signals and terminal.
 

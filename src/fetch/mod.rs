@@ -1,0 +1,238 @@
+//! The one HTTP client: short requests to a configured address, with every wait bounded. Sees only the base.
+//!
+//! Architecture invariant: nothing of a URL, a header or a body reaches an error or a log line of ours; no
+//! redirect is followed, no proxy is read from the environment, no body is read without bound, and no link-local
+//! or metadata address is ever contacted. [`QUIET_LOG_TARGETS`] names the libraries whose own log lines are not
+//! that careful.
+
+mod address;
+mod error;
+mod exchange;
+mod resolver;
+#[cfg(test)]
+mod tests;
+mod transport;
+
+use std::io::{self, Read};
+use std::time::Duration;
+
+use ureq::http::{HeaderName, HeaderValue, Uri};
+use ureq::tls::TlsConfig;
+use ureq::unversioned::transport::{Connector, RustlsConnector};
+
+pub use self::error::{FetchError, Phase};
+pub(crate) use self::resolver::Lookup;
+use crate::clock::{self, Mono};
+use crate::limits;
+use crate::secret::Secret;
+
+/// Log targets that must not be let through below `warn`: at `trace` they hold whole URLs.
+pub const QUIET_LOG_TARGETS: [&str; 3] = ["ureq", "ureq_proto", "rustls"];
+
+/// A request with a body.
+#[derive(Clone, Debug)]
+pub struct Request<'a> {
+    /// Where to; `http` or `https`. A `user:password@` in it becomes basic authentication.
+    pub url: &'a Secret,
+    /// Sent as they are, beside `Host` and `Content-Length`; values are treated as secrets.
+    pub headers: &'a [(String, Secret)],
+    /// The body.
+    pub body: &'a [u8],
+    /// The whole exchange, from looking the name up to the last byte of the answer; never more than
+    /// [`limits::ATTEMPT_MAX`].
+    pub timeout: Duration,
+}
+
+/// The answer, whatever its status.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Response {
+    /// The HTTP status; 3xx is returned as it is.
+    pub status: u16,
+    /// Names in lower case, values as text where they are text.
+    pub headers: Vec<(String, String)>,
+    /// At most [`limits::RESPONSE_BODY_MAX`] bytes of it.
+    pub body: Vec<u8>,
+}
+
+impl Response {
+    /// The first header called `name` (lower case).
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers
+            .iter()
+            .find(|(n, _)| n == name)
+            .map(|(_, v)| v.as_str())
+    }
+}
+
+/// Keeps idle connections and the resolver's thread; shared by all who send.
+pub struct Client {
+    agent: ureq::Agent,
+    // Dropped after the agent: the thread ends with the agent's handle to it.
+    _resolver: resolver::Owner,
+}
+
+impl Client {
+    /// Starts the resolver's thread.
+    ///
+    /// # Errors
+    /// The system has no room for another thread.
+    pub fn new() -> io::Result<Self> {
+        Self::with_lookup(Box::new(resolver::system_lookup))
+    }
+
+    /// A client that looks names up with `lookup`.
+    pub(crate) fn with_lookup(lookup: Box<Lookup>) -> io::Result<Self> {
+        let (handle, owner) = resolver::start(lookup)?;
+        let max = Some(limits::ATTEMPT_MAX);
+        let config = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .proxy(None)
+            .max_response_header_size(limits::RESPONSE_HEADERS_MAX)
+            .input_buffer_size(limits::FETCH_BUFFER)
+            .output_buffer_size(limits::FETCH_BUFFER)
+            .max_idle_connections(limits::FETCH_IDLE_MAX)
+            .max_idle_connections_per_host(limits::FETCH_IDLE_PER_HOST)
+            .max_idle_age(limits::FETCH_IDLE_AGE)
+            // These name the phase in which an exchange ran out of time. The transport holds every wait to
+            // the exchange's own deadline, and connecting to less.
+            .timeout_connect(Some(limits::CONNECT_MAX))
+            .timeout_send_request(max)
+            .timeout_send_body(max)
+            .timeout_recv_response(max)
+            .timeout_recv_body(max)
+            .tls_config(TlsConfig::builder().build())
+            .build();
+        let connector = transport::Dial.chain(RustlsConnector::default());
+        Ok(Self {
+            agent: ureq::Agent::with_parts(config, connector, handle),
+            _resolver: owner,
+        })
+    }
+
+    /// Sends one request and reads its answer. A kept connection that turns out to have been closed before the
+    /// request reached anybody is replaced once.
+    ///
+    /// # Errors
+    /// There was no answer; see [`FetchError`]. No status is an error.
+    pub fn post(&self, request: &Request<'_>) -> Result<Response, FetchError> {
+        let deadline = clock::mono() + request.timeout.min(limits::ATTEMPT_MAX);
+        let prepared = Prepared::new(request)?;
+        match self.send(&prepared, request.body, deadline) {
+            Err(FetchError::Closed | FetchError::Io(_)) if exchange::was_stale() => {
+                self.send(&prepared, request.body, deadline)
+            }
+            result => result,
+        }
+    }
+
+    fn send(&self, to: &Prepared, body: &[u8], until: Mono) -> Result<Response, FetchError> {
+        exchange::begin(until);
+        let mut builder = self.agent.post(&to.uri);
+        for (name, value) in &to.headers {
+            builder = builder.header(name, value);
+        }
+        let response = builder.send(body).map_err(error::from_ureq)?;
+        let (parts, body) = response.into_parts();
+        let headers = parts
+            .headers
+            .iter()
+            .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())))
+            .collect();
+        Ok(Response {
+            status: parts.status.as_u16(),
+            headers,
+            body: read_bounded(body)?,
+        })
+    }
+}
+
+/// Reads to the end, so that the connection can be kept, or to the limit, after which it is closed.
+fn read_bounded(mut body: ureq::Body) -> Result<Vec<u8>, FetchError> {
+    let mut bytes = Vec::new();
+    body.as_reader()
+        .take(limits::RESPONSE_BODY_MAX + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|e| error::from_io(&e))?;
+    bytes.truncate(usize::try_from(limits::RESPONSE_BODY_MAX).unwrap_or(usize::MAX));
+    Ok(bytes)
+}
+
+/// A request that can be sent more than once.
+struct Prepared {
+    uri: Uri,
+    headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+impl Prepared {
+    fn new(request: &Request<'_>) -> Result<Self, FetchError> {
+        let (uri, user) = split_user(request.url.expose())?;
+        let mut headers = Vec::with_capacity(request.headers.len() + 1);
+        for (name, value) in request.headers {
+            headers.push(header(name, value.expose())?);
+        }
+        if let Some(user) = user {
+            headers.push(header("authorization", &basic(&user))?);
+        }
+        Ok(Self { uri, headers })
+    }
+}
+
+fn header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), FetchError> {
+    let bad = || FetchError::BadHeader(crate::text::printable(name.as_bytes()).into_owned());
+    let parsed = name.parse::<HeaderName>().map_err(|_| bad())?;
+    let mut value = HeaderValue::from_str(value).map_err(|_| bad())?;
+    // Kept out of ureq's own debug output.
+    value.set_sensitive(true);
+    Ok((parsed, value))
+}
+
+/// The address without its `user:password@`, and that part.
+fn split_user(url: &str) -> Result<(Uri, Option<String>), FetchError> {
+    let bad = FetchError::BadUrl;
+    let (scheme, rest) = url.trim().split_once("://").ok_or(bad.clone())?;
+    if !matches!(scheme.to_ascii_lowercase().as_str(), "http" | "https") {
+        return Err(bad);
+    }
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(end);
+    let (user, host) = match authority.rsplit_once('@') {
+        Some((user, host)) => (Some(user.to_owned()), host),
+        None => (None, authority),
+    };
+    let path = path.split('#').next().unwrap_or_default();
+    let uri: Uri = format!("{}://{host}{path}", scheme.to_ascii_lowercase())
+        .parse()
+        .map_err(|_| FetchError::BadUrl)?;
+    if uri.host().is_none_or(str::is_empty) {
+        return Err(FetchError::BadUrl);
+    }
+    Ok((uri, user))
+}
+
+/// RFC 7617; the user and password stand percent-encoded in a URL.
+fn basic(user: &str) -> String {
+    use base64::Engine as _;
+    let (name, password) = user.split_once(':').unwrap_or((user, ""));
+    let mut plain = percent_decode(name);
+    plain.push(b':');
+    plain.extend(percent_decode(password));
+    format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(plain))
+}
+
+fn percent_decode(text: &str) -> Vec<u8> {
+    let bytes = text.as_bytes();
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        let hex = (bytes[at] == b'%')
+            .then(|| text.get(at + 1..at + 3))
+            .flatten()
+            .and_then(|h| u8::from_str_radix(h, 16).ok());
+        out.push(hex.unwrap_or(bytes[at]));
+        at += if hex.is_some() { 3 } else { 1 };
+    }
+    out
+}

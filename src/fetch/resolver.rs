@@ -1,0 +1,202 @@
+//! Names to addresses: one named thread asks the system, a short cache answers the rest, and a caller waits
+//! no longer than its own deadline. Never a thread per lookup, and never an address that is refused.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crossbeam::channel::{Receiver, Sender, TrySendError, bounded};
+use parking_lot::Mutex;
+use ureq::http::Uri;
+use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::transport::NextTimeout;
+
+use super::address;
+use super::error::FetchError;
+use super::exchange;
+use crate::clock::{self, Mono};
+use crate::limits;
+
+/// How a name is looked up: the system's resolver, or a test's.
+pub(crate) type Lookup = dyn Fn(&str) -> io::Result<Vec<SocketAddr>> + Send;
+
+type Answer = Result<Vec<SocketAddr>, FetchError>;
+
+struct Question {
+    host: String,
+    deadline: Mono,
+    reply: Sender<Answer>,
+}
+
+struct Cached {
+    addresses: Vec<SocketAddr>,
+    until: Mono,
+}
+
+type Cache = Arc<Mutex<HashMap<String, Cached>>>;
+
+/// What ureq holds. Does not keep the thread alive beyond its [`Owner`].
+#[derive(Clone)]
+pub(super) struct Handle {
+    questions: Sender<Question>,
+    cache: Cache,
+}
+
+/// The thread's owner: ends it when dropped.
+pub(super) struct Owner {
+    thread: Option<JoinHandle<()>>,
+    ended: Receiver<()>,
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        // The thread ends with the last handle. One that hangs in getaddrinfo cannot be ended by anybody.
+        let _ = self.ended.recv_timeout(limits::RESOLVER_END_MAX);
+        match self.thread.take() {
+            Some(thread) if thread.is_finished() || self.ended.try_recv().is_err_and(|e| e.is_disconnected()) => {
+                let _ = thread.join();
+            }
+            Some(_) => log::warn!("the resolver hangs in the system's name lookup; leaving it"),
+            None => {}
+        }
+    }
+}
+
+/// The system's own lookup, files and DNS.
+pub(super) fn system_lookup(host: &str) -> io::Result<Vec<SocketAddr>> {
+    (host, 0).to_socket_addrs().map(Iterator::collect)
+}
+
+/// Starts the thread.
+pub(super) fn start(lookup: Box<Lookup>) -> io::Result<(Handle, Owner)> {
+    let (questions, inbox) = bounded(limits::RESOLVER_QUEUE);
+    let (end, ended) = bounded(0);
+    let cache = Cache::default();
+    let shared = Arc::clone(&cache);
+    let thread = crate::thread::spawn_named("resolver", move || {
+        answer_all(&inbox, &shared, &*lookup);
+        drop(end);
+    })?;
+    let owner = Owner {
+        thread: Some(thread),
+        ended,
+    };
+    Ok((Handle { questions, cache }, owner))
+}
+
+fn answer_all(inbox: &Receiver<Question>, cache: &Cache, lookup: &Lookup) {
+    for question in inbox {
+        // Whoever asked has given up; the next one may still wait.
+        if question.deadline <= clock::mono() {
+            continue;
+        }
+        let answer = if let Some(known) = cached(cache, &question.host) {
+            Ok(known)
+        } else {
+            ask(cache, &question.host, lookup)
+        };
+        let _ = question.reply.try_send(answer);
+    }
+}
+
+fn ask(cache: &Cache, host: &str, lookup: &Lookup) -> Answer {
+    let found = lookup(host).map_err(|_| FetchError::NoSuchHost)?;
+    let allowed = judge(found)?;
+    let now = clock::mono();
+    let mut cache = cache.lock();
+    if cache.len() >= limits::RESOLVER_CACHE {
+        cache.retain(|_, entry| entry.until > now);
+    }
+    if cache.len() < limits::RESOLVER_CACHE {
+        cache.insert(
+            host.to_owned(),
+            Cached {
+                addresses: allowed.clone(),
+                until: now + limits::RESOLVER_TTL,
+            },
+        );
+    }
+    Ok(allowed)
+}
+
+fn cached(cache: &Cache, host: &str) -> Option<Vec<SocketAddr>> {
+    let now = clock::mono();
+    cache
+        .lock()
+        .get(host)
+        .filter(|entry| entry.until > now)
+        .map(|entry| entry.addresses.clone())
+}
+
+/// The addresses that may be contacted.
+fn judge(found: Vec<SocketAddr>) -> Answer {
+    if found.is_empty() {
+        return Err(FetchError::NoSuchHost);
+    }
+    let allowed: Vec<SocketAddr> = found
+        .into_iter()
+        .filter(|a| !address::is_refused(a.ip()))
+        .take(limits::RESOLVER_ADDRESSES)
+        .collect();
+    if allowed.is_empty() {
+        return Err(FetchError::RefusedAddress);
+    }
+    Ok(allowed)
+}
+
+impl Handle {
+    fn addresses(&self, host: &str, wait: Duration) -> Answer {
+        if let Ok(ip) = host.parse::<IpAddr>() {
+            return judge(vec![SocketAddr::new(ip, 0)]);
+        }
+        if let Some(known) = cached(&self.cache, host) {
+            return Ok(known);
+        }
+        let (reply, answer) = bounded(limits::REPLY);
+        let question = Question {
+            host: host.to_owned(),
+            deadline: clock::mono() + wait,
+            reply,
+        };
+        match self.questions.try_send(question) {
+            Ok(()) => answer
+                .recv_timeout(wait)
+                .unwrap_or(Err(FetchError::ResolverStuck)),
+            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
+                Err(FetchError::ResolverStuck)
+            }
+        }
+    }
+}
+
+impl Resolver for Handle {
+    fn resolve(
+        &self,
+        uri: &Uri,
+        _config: &ureq::config::Config,
+        _timeout: NextTimeout,
+    ) -> Result<ResolvedSocketAddrs, ureq::Error> {
+        let fail = |e: FetchError| ureq::Error::Other(Box::new(e));
+        let host = uri.host().ok_or_else(|| fail(FetchError::BadUrl))?;
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        let default_port = if uri.scheme_str() == Some("https") { 443 } else { 80 };
+        let port = uri.port_u16().unwrap_or(default_port);
+        let wait = exchange::remaining().min(limits::RESOLVE_MAX);
+        let mut resolved = self.empty();
+        for mut address in self.addresses(host, wait).map_err(fail)? {
+            address.set_port(port);
+            resolved.push(address);
+        }
+        Ok(resolved)
+    }
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Resolver")
+    }
+}
