@@ -10,6 +10,8 @@ mod error;
 mod exchange;
 mod resolver;
 #[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
 mod tests;
 mod transport;
 
@@ -139,7 +141,9 @@ impl Client {
         let headers = parts
             .headers
             .iter()
-            .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())))
+            .filter_map(|(name, value)| {
+                Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
+            })
             .collect();
         Ok(Response {
             status: parts.status.as_u16(),
@@ -219,7 +223,10 @@ fn basic(user: &str) -> String {
     let mut plain = percent_decode(name);
     plain.push(b':');
     plain.extend(percent_decode(password));
-    format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(plain))
+    format!(
+        "Basic {}",
+        base64::engine::general_purpose::STANDARD.encode(plain)
+    )
 }
 
 fn percent_decode(text: &str) -> Vec<u8> {

@@ -57,7 +57,10 @@ impl Drop for Owner {
         // The thread ends with the last handle. One that hangs in getaddrinfo cannot be ended by anybody.
         let _ = self.ended.recv_timeout(limits::RESOLVER_END_MAX);
         match self.thread.take() {
-            Some(thread) if thread.is_finished() || self.ended.try_recv().is_err_and(|e| e.is_disconnected()) => {
+            Some(thread)
+                if thread.is_finished()
+                    || self.ended.try_recv().is_err_and(|e| e.is_disconnected()) =>
+            {
                 let _ = thread.join();
             }
             Some(_) => log::warn!("the resolver hangs in the system's name lookup; leaving it"),
@@ -183,7 +186,11 @@ impl Resolver for Handle {
         let fail = |e: FetchError| ureq::Error::Other(Box::new(e));
         let host = uri.host().ok_or_else(|| fail(FetchError::BadUrl))?;
         let host = host.trim_start_matches('[').trim_end_matches(']');
-        let default_port = if uri.scheme_str() == Some("https") { 443 } else { 80 };
+        let default_port = if uri.scheme_str() == Some("https") {
+            443
+        } else {
+            80
+        };
         let port = uri.port_u16().unwrap_or(default_port);
         let wait = exchange::remaining().min(limits::RESOLVE_MAX);
         let mut resolved = self.empty();

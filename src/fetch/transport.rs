@@ -48,7 +48,11 @@ fn dial(addresses: &[SocketAddr]) -> Result<TcpStream, FetchError> {
         }
         // The last address gets all that is left, one before it half: a host that is dead over IPv6 must
         // not cost the time for IPv4.
-        let share = if i + 1 == addresses.len() { left } else { left / 2 };
+        let share = if i + 1 == addresses.len() {
+            left
+        } else {
+            left / 2
+        };
         match TcpStream::connect_timeout(address, share.max(Duration::from_millis(1))) {
             Ok(stream) => {
                 let _ = stream.set_nodelay(true);
