@@ -157,6 +157,57 @@ pub const RESPONSE_HEADERS_MAX: usize = 12 * 1024;
 /// What is read of an answer's body. Providers answer with less than 4 KiB.
 pub const RESPONSE_BODY_MAX: u64 = 64 * 1024;
 
+/// The shortest wait a target can ask for: an answer of "0" must not become a busy loop.
+pub const HOLD_MIN: Duration = Duration::from_secs(1);
+/// A 429 that states no wait.
+pub const HOLD_DEFAULT: Duration = Duration::from_secs(30);
+/// A ban at the edge of a provider's network: trying sooner makes it longer.
+pub const HOLD_BANNED: Duration = Duration::from_mins(15);
+/// The longest wait a target can ask for; past this its word is doubted and it is asked again.
+pub const HOLD_MAX: Duration = Duration::from_hours(24);
+/// A provider's own words in a reason, in characters.
+pub const REASON_MAX: usize = 200;
+/// Lines of output in a message for people; more is what `logs` is for.
+pub const MESSAGE_TAIL_LINES: usize = 15;
+/// One of those lines, in UTF-16 units.
+pub const MESSAGE_TAIL_LINE: usize = 300;
+/// A message's title, in UTF-16 units.
+pub const MESSAGE_TITLE: usize = 240;
+/// One fact's value, in UTF-16 units.
+pub const MESSAGE_VALUE: usize = 200;
+/// Output in a generic webhook's body; receivers commonly take 20 KB in all.
+pub const WEBHOOK_TAIL_BYTES: usize = 12 * 1024;
+/// Discord: 256 characters of an embed's title.
+pub const DISCORD_TITLE: usize = 256;
+/// Discord: 25 fields; these are fewer, for the sum.
+pub const DISCORD_FIELDS: usize = 12;
+/// Discord: 1024 characters of a field's value; less, for the sum.
+pub const DISCORD_VALUE: usize = 250;
+/// Discord: 4096 characters of a description; less, for the sum. The fence adds 8.
+pub const DISCORD_TAIL: usize = 1_800;
+/// Discord: 2000 characters of a plain message: this of text, and
+pub const DISCORD_PLAIN: usize = 1_200;
+/// this of output.
+pub const DISCORD_PLAIN_TAIL: usize = 700;
+/// Slack: 150 characters of a header block.
+pub const SLACK_HEADER: usize = 150;
+/// Slack: 40,000 characters of text, of which it recommends to use 4,000.
+pub const SLACK_TEXT: usize = 3_900;
+/// Slack: about 13,200 characters of all blocks together, 3,000 of one.
+pub const SLACK_TAIL: usize = 2_900;
+/// Slack's words of refusal are short: `channel_is_archived`.
+pub const SLACK_WORD: usize = 64;
+/// Telegram: 4096 UTF-16 units of text.
+pub const TELEGRAM_TEXT: usize = 4_096;
+/// Telegram: long messages are limited sooner.
+pub const TELEGRAM_TAIL: usize = 2_500;
+
+// Discord counts all text of an embed together, labels (at most 20 characters here) included.
+const _: () = assert!(
+    DISCORD_TITLE + DISCORD_TAIL + 8 + MESSAGE_VALUE + DISCORD_FIELDS * (DISCORD_VALUE + 20)
+        <= 6_000
+);
+const _: () = assert!(DISCORD_PLAIN + DISCORD_PLAIN_TAIL + 9 <= 2_000);
 const _: () = assert!(RESPONSE_HEADERS_MAX < FETCH_BUFFER);
 const _: () = assert!(CONNECT_MAX.as_millis() < ATTEMPT_MAX.as_millis());
 const _: () = assert!(RESOLVE_MAX.as_millis() < ATTEMPT_MAX.as_millis());

@@ -91,7 +91,9 @@ pub fn next(
             },
             None,
         ),
-        (Closed { .. }, Input::Failed) => (open(now, policy.cooldown, policy), Some(Change::Opened)),
+        (Closed { .. }, Input::Failed) => {
+            (open(now, policy.cooldown, policy), Some(Change::Opened))
+        }
         (Closed { .. }, Input::Succeeded | Input::Changed) => (Closed { failures: 0 }, None),
         (Closed { .. }, Input::Began | Input::Held | Input::Nudged) => (state, None),
         // Leased before it opened and sent after; or the pause is over.

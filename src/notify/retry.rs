@@ -114,7 +114,12 @@ mod tests {
     fn a_stated_wait_is_kept_and_does_not_count_as_an_attempt() {
         let wait = Duration::from_millis(64_570);
         assert_eq!(
-            verdict(&failed(Some(wait)), row(3, Duration::from_hours(1)), NOW, 0.9),
+            verdict(
+                &failed(Some(wait)),
+                row(3, Duration::from_hours(1)),
+                NOW,
+                0.9
+            ),
             Verdict::RetryAt {
                 due: NOW + wait,
                 counts: false

@@ -1,0 +1,201 @@
+//! The generic webhook: a JSON body by the project's own contract, signed as the Standard Webhooks convention
+//! (v1) says. Id and body are the same bytes on every attempt; timestamp and signature are the attempt's own.
+
+use base64::Engine as _;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use hmac::{Hmac, KeyInit, Mac};
+use serde::Serialize;
+use sha2::Sha256;
+
+use super::{Context, HttpRequest, Judgement, USER_AGENT, by_status, json_headers};
+use crate::clock::Wall;
+use crate::fetch::Response;
+use crate::limits;
+use crate::model::delivery::{Leased, Outcome};
+use crate::model::event::{Event, Facts, Severity};
+use crate::model::incident::Incident;
+use crate::secret::Secret;
+
+/// Where a webhook goes and what is sent with it.
+pub struct Address<'a> {
+    /// The endpoint.
+    pub url: &'a Secret,
+    /// `whsec_…`, each of which signs.
+    pub secrets: &'a [Secret],
+    /// The operator's own headers.
+    pub headers: &'a [(String, Secret)],
+}
+
+#[derive(Serialize)]
+struct Envelope<'a> {
+    r#type: &'static str,
+    timestamp: Wall,
+    data: Data<'a>,
+}
+
+#[derive(Serialize)]
+struct Data<'a> {
+    id: String,
+    severity: Severity,
+    host: &'a str,
+    summary: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    program: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    instance: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    run: Option<String>,
+    #[serde(flatten)]
+    facts: Facts,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    incident: Option<IncidentWire>,
+}
+
+#[derive(Serialize)]
+struct IncidentWire {
+    id: String,
+    seq: u64,
+    state: &'static str,
+    opened_at: Wall,
+    events: u64,
+}
+
+impl From<&Incident> for IncidentWire {
+    fn from(incident: &Incident) -> Self {
+        Self {
+            id: incident.id.to_string(),
+            seq: incident.seq,
+            state: incident.state.as_str(),
+            opened_at: incident.opened_at,
+            events: incident.events,
+        }
+    }
+}
+
+/// The contract's body for `leased`. Depends on nothing but the row and the supervisor's name, so that an attempt
+/// whose fate is unknown (we were killed) is repeated with the same bytes.
+#[must_use]
+pub fn body(leased: &Leased, host: &str) -> String {
+    let event = &leased.event;
+    let envelope = Envelope {
+        r#type: event.kind.as_str(),
+        timestamp: event.time,
+        data: Data {
+            id: event.id.to_string(),
+            severity: event.severity,
+            host,
+            summary: crate::alert::summary(event),
+            program: event.program().map(AsRef::as_ref),
+            instance: event.instance.as_ref().map(ToString::to_string),
+            run: event.run.map(|run| run.to_string()),
+            facts: bounded_facts(event),
+            incident: leased.incident.as_ref().map(IncidentWire::from),
+        },
+    };
+    serde_json::to_string(&envelope).expect("plain data with text keys")
+}
+
+/// The facts with as many of the last lines as fit: receivers commonly refuse bodies beyond 20 KB.
+fn bounded_facts(event: &Event) -> Facts {
+    let mut facts = event.facts.clone();
+    let mut room = limits::WEBHOOK_TAIL_BYTES;
+    let mut kept = 0;
+    for line in facts.log_tail.iter().rev() {
+        let Some(rest) = room.checked_sub(line.len()) else {
+            break;
+        };
+        room = rest;
+        kept += 1;
+    }
+    facts.log_tail.drain(..facts.log_tail.len() - kept);
+    facts
+}
+
+/// The request of one attempt.
+#[must_use]
+pub fn request(leased: &Leased, address: &Address<'_>, context: &Context<'_>) -> HttpRequest {
+    let body = leased
+        .frozen_body
+        .clone()
+        .unwrap_or_else(|| body(leased, context.host));
+    let id = leased.id.to_string();
+    let timestamp = context.now.millis().div_euclid(1_000);
+    let mut headers = json_headers(USER_AGENT);
+    for (name, value) in address.headers.iter().filter(|(n, _)| !is_ours(n)) {
+        headers.retain(|(n, _)| !n.eq_ignore_ascii_case(name));
+        headers.push((name.clone(), value.clone()));
+    }
+    headers.push(("webhook-id".to_owned(), Secret::new(id.as_str())));
+    headers.push((
+        "webhook-timestamp".to_owned(),
+        Secret::new(timestamp.to_string()),
+    ));
+    let signatures: Vec<String> = address
+        .secrets
+        .iter()
+        .filter_map(|secret| sign(secret, &id, timestamp, body.as_bytes()))
+        .collect();
+    if !signatures.is_empty() {
+        headers.push((
+            "webhook-signature".to_owned(),
+            Secret::new(signatures.join(" ")),
+        ));
+    }
+    HttpRequest {
+        url: address.url.clone(),
+        headers,
+        body,
+        is_frozen: true,
+    }
+}
+
+/// Headers that the connection and the convention own; an operator's value for one is not sent.
+#[must_use]
+pub fn is_ours(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    name.starts_with("webhook-")
+        || matches!(
+            name.as_str(),
+            "connection"
+                | "content-length"
+                | "expect"
+                | "host"
+                | "keep-alive"
+                | "te"
+                | "trailer"
+                | "transfer-encoding"
+                | "upgrade"
+        )
+}
+
+/// `v1,` and the signature of `id.timestamp.body`; nothing when `secret` is not a key.
+#[must_use]
+pub fn sign(secret: &Secret, id: &str, timestamp: i64, body: &[u8]) -> Option<String> {
+    let mut mac = Hmac::<Sha256>::new_from_slice(&key(secret)?).ok()?;
+    mac.update(format!("{id}.{timestamp}.").as_bytes());
+    mac.update(body);
+    let signature = base64::engine::general_purpose::STANDARD.encode(mac.finalize().into_bytes());
+    Some(format!("v1,{signature}"))
+}
+
+/// The bytes of a `whsec_…` secret, padded or not; an empty one is none.
+#[must_use]
+pub fn key(secret: &Secret) -> Option<Vec<u8>> {
+    const LENIENT: GeneralPurpose = GeneralPurpose::new(
+        &base64::alphabet::STANDARD,
+        GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+    );
+    let text = secret.expose().trim();
+    let text = text.strip_prefix("whsec_").unwrap_or(text);
+    LENIENT.decode(text).ok().filter(|key| !key.is_empty())
+}
+
+/// What the endpoint's answer means.
+#[must_use]
+pub fn classify(response: &Response, now: Wall) -> Judgement {
+    if (200..300).contains(&response.status) {
+        return Outcome::Delivered { message_id: None }.into();
+    }
+    // What an unknown endpoint says may hold anything, our own request included: only its status is kept.
+    by_status(response, "", now)
+}

@@ -1,0 +1,187 @@
+//! A delivery as a message for people, before any provider's form: a title, facts, the last lines of output.
+//! Pure. All text in it is cleaned to single printable lines; none of it is markup.
+
+use std::time::Duration;
+
+use crate::clock::Wall;
+use crate::limits;
+use crate::model::delivery::Leased;
+use crate::model::event::{Event, EventKind, Facts, Severity};
+use crate::model::incident::IncidentState;
+use crate::text;
+
+/// What stands before the text.
+pub(super) struct Message {
+    /// One line that says it all.
+    pub(super) title: String,
+    /// Label and value, in order.
+    pub(super) facts: Vec<(&'static str, String)>,
+    /// The last lines of output, oldest first.
+    pub(super) tail: Vec<String>,
+    /// Where it comes from, and by what a double is recognised.
+    pub(super) footer: String,
+    /// When it happened.
+    pub(super) time: Wall,
+    /// Its colour and sign.
+    pub(super) mood: Mood,
+}
+
+/// How bad it is, good news included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mood {
+    /// Something ended well.
+    Good,
+    /// Worth recording.
+    Info,
+    /// Worth a look.
+    Warning,
+    /// Worth getting up for.
+    Critical,
+}
+
+impl Mood {
+    /// A sign that is also seen without colours.
+    pub(super) const fn sign(self) -> &'static str {
+        match self {
+            Self::Good => "🟢",
+            Self::Info => "🔵",
+            Self::Warning => "🟠",
+            Self::Critical => "🔴",
+        }
+    }
+
+    /// Red, green and blue.
+    pub(super) const fn colour(self) -> u32 {
+        match self {
+            Self::Good => 0x2E_CC71,
+            Self::Info => 0x34_98DB,
+            Self::Warning => 0xE6_7E22,
+            Self::Critical => 0xE7_4C3C,
+        }
+    }
+}
+
+impl Message {
+    /// The message of `leased`, from the supervisor called `host`.
+    pub(super) fn of(leased: &Leased, host: &str) -> Self {
+        let event = &leased.event;
+        let summary = crate::alert::summary(event);
+        Self {
+            title: line(&summary, limits::MESSAGE_TITLE),
+            facts: facts(leased),
+            tail: tail(&event.facts),
+            footer: line(&format!("{host} · {}", event.id), limits::MESSAGE_VALUE),
+            time: event.time,
+            mood: mood(leased),
+        }
+    }
+
+    /// Title, facts and footer, a line each.
+    pub(super) fn lines(&self) -> Vec<String> {
+        let mut lines = vec![format!("{} {}", self.mood.sign(), self.title)];
+        lines.extend(
+            self.facts
+                .iter()
+                .map(|(label, value)| format!("{label}: {value}")),
+        );
+        lines.push(self.footer.clone());
+        lines
+    }
+
+    /// The last lines of output that fit into `max` characters, and at least a part of the very last.
+    pub(super) fn tail_within(&self, max: usize) -> String {
+        let mut kept: Vec<&str> = Vec::new();
+        let mut room = max;
+        for line in self.tail.iter().rev() {
+            let cost = line.encode_utf16().count() + 1;
+            if cost > room {
+                break;
+            }
+            room -= cost;
+            kept.push(line);
+        }
+        if let (true, Some(last)) = (kept.is_empty(), self.tail.last()) {
+            return text::cut_by(last, max, char::len_utf16).into_owned();
+        }
+        kept.reverse();
+        kept.join("\n")
+    }
+}
+
+/// Untrusted text as one printable line without outer blanks, at most `max` UTF-16 units long.
+fn line(raw: &str, max: usize) -> String {
+    let clean = text::printable(raw.trim().as_bytes());
+    text::cut_by(&clean, max, char::len_utf16).into_owned()
+}
+
+fn tail(facts: &Facts) -> Vec<String> {
+    let skip = facts
+        .log_tail
+        .len()
+        .saturating_sub(limits::MESSAGE_TAIL_LINES);
+    facts.log_tail[skip..]
+        .iter()
+        .map(|raw| line(raw.trim_end(), limits::MESSAGE_TAIL_LINE))
+        .filter(|l| !l.is_empty())
+        .collect()
+}
+
+fn mood(leased: &Leased) -> Mood {
+    if is_good_news(&leased.event) {
+        return Mood::Good;
+    }
+    match leased.event.severity {
+        Severity::Info => Mood::Info,
+        Severity::Warning => Mood::Warning,
+        Severity::Critical => Mood::Critical,
+    }
+}
+
+/// These have the severity of what they end, and are no cause for alarm.
+fn is_good_news(event: &Event) -> bool {
+    matches!(
+        event.kind,
+        EventKind::ProgramRecovered
+            | EventKind::ProgramHealthy
+            | EventKind::RuleCleared
+            | EventKind::SupervisorRestored
+            | EventKind::TargetRestored
+            | EventKind::StorageRestored
+    )
+}
+
+fn facts(leased: &Leased) -> Vec<(&'static str, String)> {
+    let event = &leased.event;
+    let facts = &event.facts;
+    let mut list: Vec<(&'static str, String)> = Vec::new();
+    let mut add = |label, value: Option<String>| {
+        if let Some(value) = value.filter(|v| !v.trim().is_empty()) {
+            list.push((label, line(&value, limits::MESSAGE_VALUE)));
+        }
+    };
+    add("Program", event.instance.as_ref().map(ToString::to_string));
+    add("Target", facts.target.clone());
+    add("Exit", facts.exit.as_ref().map(ToString::to_string));
+    add("Cause", facts.cause.clone());
+    add("Uptime", facts.uptime_s.map(seconds));
+    add("Restarts", facts.restarts.map(|n| n.to_string()));
+    add("Next restart in", facts.next_restart_s.map(seconds));
+    add("Peak memory", facts.peak_memory_bytes.map(text::size));
+    add("Asked by", facts.asked_by.clone());
+    add("Count", facts.count.map(|n| n.to_string()));
+    add(
+        "Incident",
+        leased.incident.as_ref().map(|incident| {
+            let state = match incident.state {
+                IncidentState::Open => "open since",
+                IncidentState::Resolved => "resolved, opened",
+            };
+            format!("{state} {}, {} events", incident.opened_at, incident.events)
+        }),
+    );
+    list
+}
+
+fn seconds(value: f64) -> String {
+    Duration::try_from_secs_f64(value).map_or_else(|_| "?".to_owned(), text::duration)
+}
