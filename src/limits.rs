@@ -165,6 +165,25 @@ pub const HOLD_DEFAULT: Duration = Duration::from_secs(30);
 pub const HOLD_BANNED: Duration = Duration::from_mins(15);
 /// The longest wait a target can ask for; past this its word is doubted and it is asked again.
 pub const HOLD_MAX: Duration = Duration::from_hours(24);
+/// Workers that send: each is a thread and at most one connection; a target never has more than one.
+pub const NOTIFY_WORKERS_MAX: usize = 64;
+/// Deliveries handed to the pool and not yet taken. At most one a target, so a hundred targets fit ten times.
+pub const NOTIFY_QUEUE_MAX: usize = 1_024;
+/// Messages to the dispatcher: one from each worker, one wake-up, and room for people.
+pub const NOTIFY_INBOX: usize = NOTIFY_WORKERS_MAX + 64;
+/// How long a message to the dispatcher may wait for room; it takes its messages within a commit's time.
+pub const NOTIFY_SEND_MAX: Duration = Duration::from_secs(2);
+/// How long the threads of the pool may take to end after the last pass; more than a commit, less than an attempt.
+pub const NOTIFY_END_MAX: Duration = Duration::from_secs(1);
+/// Without a wake-up the outbox is looked at this often, for rows that somebody else has put there.
+pub const OUTBOX_SWEEP: Duration = Duration::from_secs(30);
+/// After a fault of the outbox it is left alone this long.
+pub const OUTBOX_RETRY: Duration = Duration::from_millis(500);
+/// The dispatcher's shortest wait: timers are no finer than this.
+pub const DISPATCH_TICK_MIN: Duration = Duration::from_millis(1);
+/// How soon a row is looked at again that is due but was not leased: an earlier one of its incident holds it, and
+/// the end of that one wakes the dispatcher anyway.
+pub const DISPATCH_RECHECK: Duration = Duration::from_millis(250);
 /// A provider's own words in a reason, in characters.
 pub const REASON_MAX: usize = 200;
 /// Lines of output in a message for people; more is what `logs` is for.

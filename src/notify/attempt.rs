@@ -1,0 +1,216 @@
+//! One attempt at one delivery: render, send, judge; plainer or to the chat's new id if the target asks for that.
+//! Runs on a worker; knows neither the outbox nor the other targets.
+
+use std::time::Duration;
+
+use super::breaker::Input;
+use super::providers::{self, Context, HttpRequest, Instead, Judgement, Scope, Tier};
+use crate::clock::{self, Mono};
+use crate::fetch::{Client, FetchError, Request, Response};
+use crate::model::delivery::{Leased, Outcome};
+use crate::model::target::{ProviderSpec, TargetSpec};
+use crate::secret::Secret;
+
+/// What an attempt needs.
+pub(super) struct Attempt<'a> {
+    pub(super) client: &'a Client,
+    pub(super) spec: &'a TargetSpec,
+    pub(super) leased: &'a Leased,
+    /// The supervisor's name.
+    pub(super) host: &'a str,
+    /// The chat's id since it moved.
+    pub(super) moved_to: Option<String>,
+    /// The end of the attempt.
+    pub(super) deadline: Mono,
+}
+
+/// What came of it.
+#[derive(Clone, Debug)]
+pub(super) struct Report {
+    pub(super) outcome: Outcome,
+    pub(super) scope: Scope,
+    pub(super) pause: Option<Duration>,
+    /// The status of the last answer.
+    pub(super) status: Option<u16>,
+    /// The body, when the next attempt must repeat it.
+    pub(super) frozen_body: Option<String>,
+    /// The chat's new id.
+    pub(super) moved_to: Option<String>,
+    /// A form that was refused before this one was taken, for the log.
+    pub(super) degraded: Option<String>,
+}
+
+impl Report {
+    /// A report of an attempt that did not reach the target.
+    pub(super) fn unsent(reason: &str) -> Self {
+        Self {
+            outcome: Outcome::Retryable {
+                reason: reason.to_owned(),
+                after: None,
+            },
+            scope: Scope::Target,
+            pause: None,
+            status: None,
+            frozen_body: None,
+            moved_to: None,
+            degraded: None,
+        }
+    }
+
+    /// What it means for the target's breaker.
+    pub(super) fn breaker_input(&self) -> Input {
+        match &self.outcome {
+            Outcome::Delivered { .. } => Input::Succeeded,
+            Outcome::Retryable { after: Some(_), .. } => Input::Held,
+            Outcome::Retryable { after: None, .. } => Input::Failed,
+            Outcome::Permanent {
+                target_gone: true, ..
+            } => Input::Gone,
+            // Refusals of us rather than of the message.
+            Outcome::Permanent { .. } if matches!(self.status, None | Some(401 | 403 | 404)) => {
+                Input::Failed
+            }
+            Outcome::Permanent { .. } => Input::Succeeded,
+        }
+    }
+
+    /// Why it failed, if it did.
+    pub(super) fn error(&self) -> Option<&str> {
+        match &self.outcome {
+            Outcome::Delivered { .. } => None,
+            Outcome::Retryable { reason, .. } | Outcome::Permanent { reason, .. } => Some(reason),
+        }
+    }
+}
+
+impl Attempt<'_> {
+    /// Sends. At most one request for each tier and one for a moved chat, all within the deadline.
+    pub(super) fn make(mut self) -> Report {
+        let mut tier = Tier::Rich;
+        let mut report = Report::unsent("not sent");
+        loop {
+            let request = self.request(tier);
+            let answer = self.send(&request);
+            report.status = answer.as_ref().ok().map(|r| r.status);
+            let judgement = match answer {
+                Ok(response) => providers::classify(&self.spec.provider, &response, clock::wall()),
+                Err(error) => judge_fault(&error),
+            };
+            report.frozen_body = request.is_frozen.then_some(request.body);
+            report.scope = judgement.scope;
+            report.pause = judgement.pause;
+            report.outcome = self.without_secrets(judgement.outcome);
+            match judgement.instead {
+                Some(Instead::Plainer) => {
+                    let (Some(plainer), false) = (tier.plainer(), self.is_late()) else {
+                        return report;
+                    };
+                    report.degraded = report.error().map(str::to_owned);
+                    tier = plainer;
+                }
+                Some(Instead::MovedTo(id)) if report.moved_to.is_none() => {
+                    report.moved_to = Some(id.clone());
+                    self.moved_to = Some(id);
+                }
+                Some(Instead::MovedTo(_)) | None => return report,
+            }
+        }
+    }
+
+    fn is_late(&self) -> bool {
+        clock::mono() >= self.deadline
+    }
+
+    fn request(&self, tier: Tier) -> HttpRequest {
+        let context = Context {
+            host: self.host,
+            now: clock::wall(),
+            tier,
+            moved_to: self.moved_to.as_deref(),
+        };
+        providers::request(self.leased, &self.spec.provider, &context)
+    }
+
+    fn send(&self, request: &HttpRequest) -> Result<Response, FetchError> {
+        self.client.post(&Request {
+            url: &request.url,
+            headers: &request.headers,
+            body: request.body.as_bytes(),
+            timeout: self.deadline.since(clock::mono()),
+        })
+    }
+
+    /// What a target says may repeat what we sent it: its own address, say, on a page of a proxy.
+    fn without_secrets(&self, outcome: Outcome) -> Outcome {
+        let clean = |reason: String| redacted(reason, &self.spec.provider);
+        match outcome {
+            Outcome::Delivered { .. } => outcome,
+            Outcome::Retryable { reason, after } => Outcome::Retryable {
+                reason: clean(reason),
+                after,
+            },
+            Outcome::Permanent {
+                reason,
+                target_gone,
+            } => Outcome::Permanent {
+                reason: clean(reason),
+                target_gone,
+            },
+        }
+    }
+}
+
+fn judge_fault(error: &FetchError) -> Judgement {
+    let reason = error.to_string();
+    match error {
+        // No attempt will ever be different.
+        FetchError::BadUrl | FetchError::BadHeader(_) => Outcome::Permanent {
+            reason,
+            target_gone: false,
+        },
+        FetchError::NoSuchHost
+        | FetchError::ResolverStuck
+        | FetchError::RefusedAddress
+        | FetchError::Timeout(_)
+        | FetchError::Connect(_)
+        | FetchError::Closed
+        | FetchError::Tls(_)
+        | FetchError::Malformed
+        | FetchError::Io(_)
+        | FetchError::Other => Outcome::Retryable {
+            reason,
+            after: None,
+        },
+    }
+    .into()
+}
+
+/// `text` without any secret of `target`: whole addresses, and the parts of them that are keys.
+fn redacted(mut text: String, target: &ProviderSpec) -> String {
+    for secret in secrets(target) {
+        let whole = secret.expose();
+        let parts = whole.split(['/', '?', '&', '=', ':', '@', '.']);
+        // Shorter pieces are words, not keys.
+        for piece in std::iter::once(whole).chain(parts.filter(|p| p.len() >= 6)) {
+            if !piece.is_empty() && text.contains(piece) {
+                text = text.replace(piece, "[redacted]");
+            }
+        }
+    }
+    text
+}
+
+fn secrets(target: &ProviderSpec) -> Vec<&Secret> {
+    match target {
+        ProviderSpec::Webhook {
+            url,
+            secrets,
+            headers,
+        } => std::iter::once(url)
+            .chain(secrets)
+            .chain(headers.iter().map(|(_, v)| v))
+            .collect(),
+        ProviderSpec::Discord { url } | ProviderSpec::Slack { url } => vec![url],
+        ProviderSpec::Telegram { token, .. } => vec![token],
+    }
+}

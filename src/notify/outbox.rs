@@ -1,0 +1,28 @@
+//! What deliveries are taken from and settled in: the durable table, behind a trait so that this room is tested
+//! without a database.
+
+use std::sync::Arc;
+
+use crate::clock::Wall;
+use crate::model::delivery::{Leased, Settlement};
+
+/// The table is not to be had just now.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("outbox: {0}")]
+pub struct OutboxError(pub String);
+
+/// The durable table of deliveries. Calls may take as long as a commit; only threads of this room make them.
+pub trait Outbox: Send + Sync {
+    /// Takes what is due at `now` for `targets`: at most one row a target, oldest first, and none of an
+    /// incident before its earlier ones are settled. The rows stay leased until they are settled.
+    fn lease_due(&self, targets: &[Arc<str>], now: Wall) -> Result<Vec<Leased>, OutboxError>;
+
+    /// When the next row of `targets` becomes due; nothing when none waits.
+    fn next_due(&self, targets: &[Arc<str>]) -> Result<Option<Wall>, OutboxError>;
+
+    /// Commits what came of an attempt, and gives the row back or ends it.
+    fn settle(&self, settlement: &Settlement) -> Result<(), OutboxError>;
+
+    /// Rows that wait, for the report at the end.
+    fn pending(&self) -> Result<u64, OutboxError>;
+}

@@ -1,0 +1,295 @@
+//! What this room's tests share: an outbox in memory, and deliveries and targets to fill it with. The scripted
+//! server is `fetch::testing`.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::thread::ThreadId;
+use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex};
+
+use super::outbox::{Outbox, OutboxError};
+use super::{Notify, Setup};
+use crate::clock::{self, Wall};
+use crate::fetch::Client;
+pub(super) use crate::fetch::testing::{Answer, Server, WAIT_MAX};
+use crate::ids::{DeliveryId, IncidentId, RunId};
+use crate::model::delivery::{DeliveryState, Leased, Settlement, Verdict};
+use crate::model::event::{Event, EventKind, Exit};
+use crate::model::incident::{Condition, Incident, IncidentState};
+use crate::model::name::InstanceName;
+use crate::model::settings::{MaxAge, NotifySettings};
+use crate::model::target::{BreakerPolicy, ProviderSpec, RatePolicy, TargetSpec};
+use crate::secret::Secret;
+
+/// A row of the table in memory.
+#[derive(Clone, Debug)]
+pub(super) struct Row {
+    pub(super) leased: Leased,
+    pub(super) state: DeliveryState,
+    pub(super) due: Wall,
+}
+
+#[derive(Default)]
+pub(super) struct Table {
+    pub(super) rows: Vec<Row>,
+    pub(super) settlements: Vec<Settlement>,
+    pub(super) settled_by: HashSet<ThreadId>,
+    /// The next settlements that fail.
+    pub(super) failures: u32,
+}
+
+/// An outbox in memory that keeps the contract of the real one.
+#[derive(Default)]
+pub(super) struct Memory {
+    table: Mutex<Table>,
+    changed: Condvar,
+}
+
+impl Memory {
+    pub(super) fn add(&self, leased: Leased) {
+        self.add_due(leased, Wall::default());
+    }
+
+    pub(super) fn add_due(&self, leased: Leased, due: Wall) {
+        self.table.lock().rows.push(Row {
+            leased,
+            state: DeliveryState::Pending,
+            due,
+        });
+    }
+
+    pub(super) fn fail_next(&self, settlements: u32) {
+        self.table.lock().failures = settlements;
+    }
+
+    pub(super) fn read<T>(&self, look: impl Fn(&Table) -> T) -> T {
+        look(&self.table.lock())
+    }
+
+    /// The table's state once `is_so`.
+    pub(super) fn wait_until(&self, what: &str, is_so: impl Fn(&Table) -> bool) {
+        let mut table = self.table.lock();
+        while !is_so(&table) {
+            let late = self.changed.wait_for(&mut table, WAIT_MAX).timed_out();
+            assert!(
+                !late,
+                "waited for {what}; rows {:?}, settlements {:?}",
+                table.rows.iter().map(|r| r.state).collect::<Vec<_>>(),
+                table.settlements
+            );
+        }
+    }
+
+    pub(super) fn wait_settled(&self, count: usize) {
+        self.wait_until(&format!("{count} settlements"), |t| {
+            t.settlements.len() >= count
+        });
+    }
+}
+
+/// Whether `row` must wait for an earlier one of its incident at the same target.
+fn is_held_back(rows: &[Row], at: usize) -> bool {
+    let row = &rows[at].leased;
+    let incident = row.incident.as_ref().map(|i| i.id);
+    incident.is_some()
+        && rows[..at].iter().any(|r| {
+            r.leased.target == row.target
+                && r.leased.incident.as_ref().map(|i| i.id) == incident
+                && matches!(r.state, DeliveryState::Pending | DeliveryState::Leased)
+        })
+}
+
+impl Outbox for Memory {
+    fn lease_due(&self, targets: &[Arc<str>], now: Wall) -> Result<Vec<Leased>, OutboxError> {
+        let mut table = self.table.lock();
+        let mut leased = Vec::new();
+        for target in targets {
+            let found = (0..table.rows.len()).find(|i| {
+                let row = &table.rows[*i];
+                row.leased.target == *target
+                    && row.state == DeliveryState::Pending
+                    && row.due <= now
+                    && !is_held_back(&table.rows, *i)
+            });
+            if let Some(at) = found {
+                table.rows[at].state = DeliveryState::Leased;
+                leased.push(table.rows[at].leased.clone());
+            }
+        }
+        Ok(leased)
+    }
+
+    fn next_due(&self, targets: &[Arc<str>]) -> Result<Option<Wall>, OutboxError> {
+        let table = self.table.lock();
+        Ok(table
+            .rows
+            .iter()
+            .filter(|r| r.state == DeliveryState::Pending && targets.contains(&r.leased.target))
+            .map(|r| r.due)
+            .min())
+    }
+
+    fn settle(&self, settlement: &Settlement) -> Result<(), OutboxError> {
+        let mut table = self.table.lock();
+        if table.failures > 0 {
+            table.failures -= 1;
+            return Err(OutboxError("disk full".to_owned()));
+        }
+        let row = table
+            .rows
+            .iter_mut()
+            .find(|r| r.leased.id == settlement.id)
+            .ok_or_else(|| OutboxError("no such row".to_owned()))?;
+        assert_eq!(row.state, DeliveryState::Leased, "settled twice");
+        row.state = match settlement.verdict {
+            Verdict::Delivered { .. } => DeliveryState::Delivered,
+            Verdict::RetryAt { due, counts } => {
+                row.due = due;
+                row.leased.attempts += u32::from(counts);
+                DeliveryState::Pending
+            }
+            Verdict::Dead => DeliveryState::Dead,
+            Verdict::Expired => DeliveryState::Expired,
+        };
+        if settlement.frozen_body.is_some() {
+            row.leased.frozen_body.clone_from(&settlement.frozen_body);
+        }
+        table.settlements.push(settlement.clone());
+        table.settled_by.insert(std::thread::current().id());
+        drop(table);
+        self.changed.notify_all();
+        Ok(())
+    }
+
+    fn pending(&self) -> Result<u64, OutboxError> {
+        let waits = |r: &&Row| matches!(r.state, DeliveryState::Pending | DeliveryState::Leased);
+        Ok(self.table.lock().rows.iter().filter(waits).count() as u64)
+    }
+}
+
+/// A crash of `web:0` with everything that can be known of one.
+pub(super) fn crash() -> Event {
+    let mut event = Event::new(
+        EventKind::ProgramCrashed,
+        Wall::from_millis(1_767_323_045_123),
+    );
+    event.instance = Some(InstanceName::indexed("web", 0));
+    event.run = Some(RunId::new());
+    event.facts.pid = Some(4242);
+    event.facts.exit = Some(Exit::Code(1));
+    event.facts.cause = Some("exit code 1".to_owned());
+    event.facts.uptime_s = Some(12.5);
+    event.facts.restarts = Some(3);
+    event.facts.next_restart_s = Some(4.0);
+    event.facts.peak_memory_bytes = Some(1 << 20);
+    event.facts.log_tail = vec!["starting".to_owned(), "panic: it broke".to_owned()];
+    event
+}
+
+pub(super) fn incident(id: IncidentId) -> Incident {
+    Incident {
+        id,
+        instance: InstanceName::indexed("web", 0),
+        condition: Condition::Crash,
+        severity: crate::model::event::Severity::Warning,
+        state: IncidentState::Open,
+        opened_at: Wall::from_millis(1_767_323_040_000),
+        resolved_at: None,
+        events: 2,
+        seq: 7,
+        failures: 1,
+        cause: None,
+    }
+}
+
+/// A delivery of a crash to `target`.
+pub(super) fn delivery(target: &str) -> Leased {
+    Leased {
+        id: DeliveryId::new(),
+        target: target.into(),
+        attempts: 0,
+        expires_at: clock::wall() + Duration::from_hours(1),
+        event: crash(),
+        incident: Some(incident(IncidentId::new())),
+        frozen_body: None,
+    }
+}
+
+pub(super) fn webhook_to(url: Secret) -> ProviderSpec {
+    ProviderSpec::Webhook {
+        url,
+        secrets: Vec::new(),
+        headers: Vec::new(),
+    }
+}
+
+/// A target that is never slowed down by itself.
+pub(super) fn target(name: &str, provider: ProviderSpec) -> TargetSpec {
+    TargetSpec {
+        name: name.into(),
+        provider,
+        timeout: Duration::from_secs(10),
+        breaker: BreakerPolicy {
+            failures: 1_000,
+            cooldown: Duration::from_secs(30),
+            cooldown_max: Duration::from_mins(15),
+        },
+        rate: RatePolicy {
+            burst: 10_000,
+            per_minute: 60_000,
+        },
+    }
+}
+
+/// The room over `outbox` with `workers`, and what it tells of its targets.
+pub(super) struct Rig {
+    pub(super) notify: Notify,
+    pub(super) outbox: Arc<Memory>,
+    pub(super) told: Arc<Mutex<Vec<Event>>>,
+}
+
+impl Rig {
+    pub(super) fn start(targets: Vec<TargetSpec>, workers: usize) -> Self {
+        let outbox = Arc::new(Memory::default());
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let ear = Arc::clone(&told);
+        let notify = Notify::start(Setup {
+            client: Arc::new(Client::new().expect("room for a thread")),
+            outbox: Arc::clone(&outbox) as Arc<dyn Outbox>,
+            targets: targets.into_iter().map(Arc::new).collect(),
+            settings: NotifySettings {
+                workers,
+                queue: 16,
+                attempt_timeout: Duration::from_secs(10),
+                max_age: MaxAge {
+                    info: Duration::from_hours(1),
+                    warning: Duration::from_hours(1),
+                    critical: Duration::from_hours(1),
+                },
+            },
+            host: "box-1".into(),
+            emit: Box::new(move |event| ear.lock().push(event)),
+        })
+        .expect("room for threads");
+        Self {
+            notify,
+            outbox,
+            told,
+        }
+    }
+
+    pub(super) fn add(&self, leased: Leased) {
+        self.outbox.add(leased);
+        self.notify.waker().wake();
+    }
+
+    /// What was told of the targets, as `type cause`.
+    pub(super) fn told(&self) -> Vec<String> {
+        self.told
+            .lock()
+            .iter()
+            .map(|e| format!("{} {}", e.kind, e.facts.target.as_deref().unwrap_or("?")))
+            .collect()
+    }
+}
