@@ -300,8 +300,6 @@ impl Dispatcher {
         };
         slot.last_activity = Some(clock::wall());
         slot.last_error = done.report.error().map(str::to_owned);
-        slot.moved_to = done.report.moved_to.clone().or(slot.moved_to.take());
-        let change = slot.lane.feed(done.report.breaker_input(), now);
         match done.unsettled {
             None => slot.lane.end(),
             Some(settlement) => {
@@ -309,6 +307,12 @@ impl Dispatcher {
                 self.outbox_at = self.outbox_at.max(now + limits::OUTBOX_RETRY);
             }
         }
+        // A late report about the target as it was configured before says nothing of what it is.
+        if done.spec != slot.lane.spec {
+            return;
+        }
+        slot.moved_to = done.report.moved_to.clone().or(slot.moved_to.take());
+        let change = slot.lane.feed(done.report.breaker_input(), now);
         let host = slot.lane.host.clone();
         if let Some(until) = hold(&mut slot.lane, &done.report, now) {
             let held = self.hosts.entry(host).or_default();

@@ -19,7 +19,7 @@ use crate::model::event::{Event, EventKind, Exit};
 use crate::model::incident::{Condition, Incident, IncidentState};
 use crate::model::name::InstanceName;
 use crate::model::settings::{MaxAge, NotifySettings};
-use crate::model::target::{BreakerPolicy, ProviderSpec, RatePolicy, TargetSpec};
+use crate::model::target::{BreakerPolicy, ProviderSpec, RatePolicy, TargetSpec, TargetState};
 use crate::secret::Secret;
 
 /// A row of the table in memory.
@@ -246,13 +246,32 @@ pub(super) fn target(name: &str, provider: ProviderSpec) -> TargetSpec {
 pub(super) struct Rig {
     pub(super) notify: Notify,
     pub(super) outbox: Arc<Memory>,
-    pub(super) told: Arc<Mutex<Vec<Event>>>,
+    pub(super) told: Arc<Told>,
+}
+
+/// What the room told of its targets.
+#[derive(Default)]
+pub(super) struct Told {
+    events: Mutex<Vec<Event>>,
+    changed: Condvar,
+}
+
+impl Told {
+    /// The events, once there are `count`.
+    pub(super) fn wait(&self, count: usize) -> Vec<Event> {
+        let mut events = self.events.lock();
+        while events.len() < count {
+            let late = self.changed.wait_for(&mut events, WAIT_MAX).timed_out();
+            assert!(!late, "waited for {count} events, heard {events:?}");
+        }
+        events.clone()
+    }
 }
 
 impl Rig {
     pub(super) fn start(targets: Vec<TargetSpec>, workers: usize) -> Self {
         let outbox = Arc::new(Memory::default());
-        let told = Arc::new(Mutex::new(Vec::new()));
+        let told = Arc::new(Told::default());
         let ear = Arc::clone(&told);
         let notify = Notify::start(Setup {
             client: Arc::new(Client::new().expect("room for a thread")),
@@ -269,7 +288,10 @@ impl Rig {
                 },
             },
             host: "box-1".into(),
-            emit: Box::new(move |event| ear.lock().push(event)),
+            emit: Box::new(move |event| {
+                ear.events.lock().push(event);
+                ear.changed.notify_all();
+            }),
         })
         .expect("room for threads");
         Self {
@@ -284,12 +306,20 @@ impl Rig {
         self.notify.waker().wake();
     }
 
-    /// What was told of the targets, as `type cause`.
-    pub(super) fn told(&self) -> Vec<String> {
-        self.told
-            .lock()
-            .iter()
-            .map(|e| format!("{} {}", e.kind, e.facts.target.as_deref().unwrap_or("?")))
-            .collect()
+    /// Returns once `target` is shown in `state`.
+    pub(super) fn wait_state(&self, target: &str, state: TargetState) {
+        let board = self.notify.board();
+        let started = clock::mono();
+        loop {
+            let views = board.targets();
+            if views.iter().any(|v| v.name == target && v.state == state) {
+                return;
+            }
+            assert!(
+                clock::mono().since(started) < WAIT_MAX,
+                "waited for {state:?}: {views:?}"
+            );
+            let _ = crossbeam::channel::never::<()>().recv_timeout(Duration::from_millis(2));
+        }
     }
 }

@@ -92,7 +92,9 @@ fn an_answer_of_429_holds_the_target_and_is_no_attempt() {
         first.verdict,
         Verdict::RetryAt { counts: false, .. }
     ));
-    assert!(rig.told().is_empty());
+    let told = std::sync::Arc::clone(&rig.told);
+    drop(rig);
+    assert!(told.wait(0).is_empty());
 }
 
 #[test]
@@ -196,11 +198,8 @@ fn failures_in_a_row_open_the_breaker_and_a_probe_closes_it() {
     rig.outbox.wait_until("all delivered", |t| {
         t.rows.iter().all(|r| r.state == DeliveryState::Delivered)
     });
-    // The outcome is stored before the dispatcher hears of it; its end is after all of them.
-    let told = std::sync::Arc::clone(&rig.told);
-    drop(rig);
-    let kinds: Vec<(EventKind, Severity)> =
-        told.lock().iter().map(|e| (e.kind, e.severity)).collect();
+    let told = rig.told.wait(2);
+    let kinds: Vec<(EventKind, Severity)> = told.iter().map(|e| (e.kind, e.severity)).collect();
     assert_eq!(
         kinds,
         [
@@ -208,7 +207,7 @@ fn failures_in_a_row_open_the_breaker_and_a_probe_closes_it() {
             (EventKind::TargetRestored, Severity::Warning)
         ]
     );
-    assert_eq!(told.lock()[0].facts.cause.as_deref(), Some("status 500"));
+    assert_eq!(told[0].facts.cause.as_deref(), Some("status 500"));
 }
 
 #[test]
@@ -222,7 +221,7 @@ fn a_target_that_is_gone_is_left_alone_and_its_other_rows_wait() {
     let pass = rig.notify.last_pass(Duration::from_secs(5));
     assert_eq!(pass.kept, Some(1));
     assert_eq!(server.seen().len(), 1);
-    assert_eq!(told.lock()[0].severity, Severity::Critical);
+    assert_eq!(told.wait(1)[0].severity, Severity::Critical);
 }
 
 #[test]
@@ -232,12 +231,13 @@ fn a_changed_configuration_revives_a_target_that_was_gone() {
     let rig = Rig::start(vec![target("ops", webhook_to(gone.url("/")))], 1);
     rig.add(delivery("ops"));
     rig.add(delivery("ops"));
-    rig.outbox.wait_settled(1);
+    rig.told.wait(1);
     let changed = target("ops", webhook_to(fine.url("/")));
     rig.notify.configure(vec![std::sync::Arc::new(changed)]);
     rig.outbox.wait_settled(2);
     assert_eq!(count(&rig, "ops", DeliveryState::Delivered), 1);
-    assert_eq!(rig.told(), ["target.failing ops", "target.restored ops"]);
+    let kinds: Vec<EventKind> = rig.told.wait(2).iter().map(|e| e.kind).collect();
+    assert_eq!(kinds, [EventKind::TargetFailing, EventKind::TargetRestored]);
 }
 
 #[test]
@@ -248,7 +248,7 @@ fn a_nudge_goes_behind_a_stated_wait() {
     });
     let rig = Rig::start(vec![target("ops", webhook_to(server.url("/")))], 1);
     rig.add(delivery("ops"));
-    rig.outbox.wait_settled(1);
+    rig.wait_state("ops", TargetState::Waiting);
     rig.add(delivery("ops"));
     rig.notify.nudge(Some("ops".into()));
     rig.outbox.wait_settled(2);
@@ -537,14 +537,8 @@ fn planted_secrets_appear_in_no_outcome_view_or_event() {
     });
     shown += &debugged;
     let board = rig.notify.board();
-    let told = std::sync::Arc::clone(&rig.told);
-    drop(rig);
-    shown += &format!(
-        "{:?} {:?} {:?}",
-        board.targets(),
-        board.workers(),
-        told.lock()
-    );
+    let told = rig.told.wait(names.len());
+    shown += &format!("{:?} {:?} {:?}", board.targets(), board.workers(), told);
     assert!(shown.contains("status 403"), "{shown}");
     for secret in ["PLANTED", "UExBTlRFRF9LRVk"] {
         assert!(!shown.contains(secret), "{secret} in {shown}");

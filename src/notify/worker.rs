@@ -29,6 +29,8 @@ pub(super) struct Job {
 /// A finished job.
 pub(super) struct Done {
     pub(super) target: Arc<str>,
+    /// The target as it was configured when the job was handed out.
+    pub(super) spec: Arc<TargetSpec>,
     pub(super) report: Report,
     pub(super) verdict: Verdict,
     /// The settlement, when the outbox did not take it: to be tried again.
@@ -86,6 +88,7 @@ impl Bench {
         };
         Done {
             target: job.leased.target,
+            spec: job.spec,
             report,
             verdict,
             unsettled,

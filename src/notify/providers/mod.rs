@@ -6,6 +6,8 @@
 pub mod discord;
 pub mod slack;
 pub mod telegram;
+#[cfg(test)]
+mod tests;
 mod wait;
 pub mod webhook;
 
