@@ -21,13 +21,8 @@ pub fn is_refused(address: IpAddr) -> bool {
 
 /// The IPv4 address inside an IPv4-mapped, IPv4-compatible, NAT64 or 6to4 one.
 fn embedded(v6: Ipv6Addr) -> Option<Ipv4Addr> {
-    let s = v6.segments();
-    let join = |high: u16, low: u16| {
-        let [a, b] = high.to_be_bytes();
-        let [c, d] = low.to_be_bytes();
-        Ipv4Addr::new(a, b, c, d)
-    };
-    match s {
+    let join = |high: u16, low: u16| Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low));
+    match v6.segments() {
         [0, 0, 0, 0, 0, 0 | 0xffff, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => {
             Some(join(high, low))
         }

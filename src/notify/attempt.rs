@@ -60,7 +60,6 @@ impl Report {
     /// What it means for the target's breaker.
     pub(super) fn breaker_input(&self) -> Input {
         match &self.outcome {
-            Outcome::Delivered { .. } => Input::Succeeded,
             Outcome::Retryable { after: Some(_), .. } => Input::Held,
             Outcome::Retryable { after: None, .. } => Input::Failed,
             Outcome::Permanent {
@@ -70,7 +69,8 @@ impl Report {
             Outcome::Permanent { .. } if matches!(self.status, None | Some(401 | 403 | 404)) => {
                 Input::Failed
             }
-            Outcome::Permanent { .. } => Input::Succeeded,
+            // A target that refuses a message is well.
+            Outcome::Delivered { .. } | Outcome::Permanent { .. } => Input::Succeeded,
         }
     }
 

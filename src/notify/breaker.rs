@@ -95,15 +95,16 @@ pub fn next(
             (open(now, policy.cooldown, policy), Some(Change::Opened))
         }
         (Closed { .. }, Input::Succeeded | Input::Changed) => (Closed { failures: 0 }, None),
-        (Closed { .. }, Input::Began | Input::Held | Input::Nudged) => (state, None),
         // Leased before it opened and sent after; or the pause is over.
         (Open { cooldown, .. }, Input::Began | Input::Nudged) => (HalfOpen { cooldown }, None),
-        (Open { .. }, Input::Failed | Input::Held) => (state, None),
+        // While half open, the hold keeps the next attempt back; that one probes.
+        (Open { .. }, Input::Failed | Input::Held)
+        | (Closed { .. } | HalfOpen { .. }, Input::Began | Input::Held | Input::Nudged) => {
+            (state, None)
+        }
         (HalfOpen { cooldown }, Input::Failed) => {
             (open(now, cooldown.saturating_mul(2), policy), None)
         }
-        // The hold keeps the next attempt back; that one probes.
-        (HalfOpen { .. }, Input::Began | Input::Held | Input::Nudged) => (state, None),
         (Open { .. } | HalfOpen { .. }, Input::Succeeded | Input::Changed) => {
             (Closed { failures: 0 }, Some(Change::Closed))
         }
@@ -243,8 +244,8 @@ mod tests {
             if let Breaker::Open { cooldown, .. } = state {
                 assert!(cooldown <= POLICY.cooldown_max, "{history:?}");
             }
-            let (changed, _) = next(state, Input::Changed, at(100), &POLICY);
-            assert_eq!(changed, Breaker::Closed { failures: 0 });
+            let (revived, _) = next(state, Input::Changed, at(100), &POLICY);
+            assert_eq!(revived, Breaker::Closed { failures: 0 });
         }
     }
 }

@@ -75,7 +75,7 @@ impl Lane {
         let free_at = breaker
             .max(self.held_until)
             .max(host_until)
-            .max(self.bucket.next_at(&self.spec.rate));
+            .max(self.bucket.next_at(self.spec.rate));
         if free_at <= now {
             Gate::Free
         } else {
@@ -86,7 +86,7 @@ impl Lane {
     /// A message is handed to a worker.
     pub fn begin(&mut self, now: Mono) {
         self.in_flight = true;
-        self.bucket = self.bucket.spend(now, &self.spec.rate);
+        self.bucket = self.bucket.spend(now, self.spec.rate);
         let (breaker, _) = breaker::next(self.breaker, Input::Began, now, &self.spec.breaker);
         self.breaker = breaker;
     }

@@ -16,21 +16,21 @@ pub struct Bucket {
 impl Bucket {
     /// When the next message may go; `now` or earlier means at once.
     #[must_use]
-    pub fn next_at(self, policy: &RatePolicy) -> Mono {
+    pub fn next_at(self, policy: RatePolicy) -> Mono {
         let room = interval(policy) * policy.burst.max(1).saturating_sub(1);
         Mono::from_nanos(0) + self.full_at.since(Mono::from_nanos(0)).saturating_sub(room)
     }
 
     /// The bucket after a message sent at `now`.
     #[must_use]
-    pub fn spend(self, now: Mono, policy: &RatePolicy) -> Self {
+    pub fn spend(self, now: Mono, policy: RatePolicy) -> Self {
         Self {
             full_at: self.full_at.max(now) + interval(policy),
         }
     }
 }
 
-fn interval(policy: &RatePolicy) -> Duration {
+fn interval(policy: RatePolicy) -> Duration {
     Duration::from_mins(1) / policy.per_minute.max(1)
 }
 
@@ -50,9 +50,9 @@ mod tests {
         let mut now = start;
         let mut sent = Vec::new();
         for _ in 0..6 {
-            now = now.max(bucket.next_at(&POLICY));
+            now = now.max(bucket.next_at(POLICY));
             sent.push(now.since(start).as_secs());
-            bucket = bucket.spend(now, &POLICY);
+            bucket = bucket.spend(now, POLICY);
         }
         assert_eq!(sent, [0, 0, 0, 2, 4, 6]);
     }
@@ -61,13 +61,13 @@ mod tests {
     fn a_pause_fills_the_bucket_to_its_burst_and_no_further() {
         let mut bucket = Bucket::default();
         let mut now = Mono::from_nanos(1_000_000_000_000);
-        bucket = bucket.spend(now, &POLICY);
+        bucket = bucket.spend(now, POLICY);
         now = now + Duration::from_hours(5);
         for _ in 0..3 {
-            assert!(bucket.next_at(&POLICY) <= now);
-            bucket = bucket.spend(now, &POLICY);
+            assert!(bucket.next_at(POLICY) <= now);
+            bucket = bucket.spend(now, POLICY);
         }
-        assert!(bucket.next_at(&POLICY) > now);
+        assert!(bucket.next_at(POLICY) > now);
     }
 
     #[test]
@@ -77,9 +77,9 @@ mod tests {
             let start = Mono::from_nanos(7_000_000_000_000);
             let (mut bucket, mut now, mut count) = (Bucket::default(), start, 0);
             while now.since(start) < Duration::from_mins(1) {
-                bucket = bucket.spend(now, &policy);
+                bucket = bucket.spend(now, policy);
                 count += 1;
-                now = now.max(bucket.next_at(&policy));
+                now = now.max(bucket.next_at(policy));
             }
             assert!(count <= burst + per_minute, "{policy:?}: {count}");
             assert!(count >= per_minute, "{policy:?}: {count}");

@@ -7,7 +7,7 @@ use crate::clock;
 use crate::ids::IncidentId;
 use crate::model::delivery::{DeliveryState, Verdict};
 use crate::model::event::{EventKind, Severity};
-use crate::model::target::{BreakerPolicy, ProviderSpec, RatePolicy, TargetState};
+use crate::model::target::{BreakerPolicy, ProviderSpec, RatePolicy, TargetSpec, TargetState};
 use crate::secret::Secret;
 
 fn count(rig: &Rig, target: &str, state: DeliveryState) -> usize {
@@ -425,7 +425,7 @@ fn a_global_limit_holds_every_target_at_that_host() {
         1,
     );
     rig.add(delivery("one"));
-    rig.outbox.wait_settled(1);
+    rig.wait_state("two", TargetState::Waiting);
     rig.outbox.add(delivery("two"));
     let pass = rig.notify.last_pass(Duration::from_secs(5));
     assert_eq!((pass.delivered, pass.kept), (0, Some(2)));
@@ -466,22 +466,9 @@ fn a_body_without_end_is_an_answer_all_the_same() {
     assert_eq!(count(&rig, "ops", DeliveryState::Delivered), 1);
 }
 
-#[test]
-fn planted_secrets_appear_in_no_outcome_view_or_event() {
-    // A target that repeats everything it is sent, and says so as its own words.
-    let server = Server::start(|seen, n| {
-        let said = format!("no access to {} {}", seen.path, seen.header("x-key"));
-        match n % 3 {
-            0 => Answer::body(
-                403,
-                &format!(r#"{{"message": "{said}", "description": "{said}"}}"#),
-            ),
-            1 => Answer::body(403, "PLANTED_TOKEN"),
-            _ => Answer::Close,
-        }
-    });
+fn targets_with_planted_secrets(server: &Server) -> Vec<TargetSpec> {
     let key = Secret::new("PLANTED_HEADER");
-    let mut specs = vec![
+    vec![
         target(
             "discord",
             ProviderSpec::Discord {
@@ -515,7 +502,24 @@ fn planted_secrets_appear_in_no_outcome_view_or_event() {
             webhook_to(Secret::new("http://127.0.0.1:1/PLANTED_TOKEN")),
         ),
         target("broken", webhook_to(Secret::new("not a url PLANTED_TOKEN"))),
-    ];
+    ]
+}
+
+#[test]
+fn planted_secrets_appear_in_no_outcome_view_or_event() {
+    // A target that repeats everything it is sent, and says so as its own words.
+    let server = Server::start(|seen, n| {
+        let said = format!("no access to {} {}", seen.path, seen.header("x-key"));
+        match n % 3 {
+            0 => Answer::body(
+                403,
+                &format!(r#"{{"message": "{said}", "description": "{said}"}}"#),
+            ),
+            1 => Answer::body(403, "PLANTED_TOKEN"),
+            _ => Answer::Close,
+        }
+    });
+    let mut specs = targets_with_planted_secrets(&server);
     for spec in &mut specs {
         spec.breaker.failures = 1;
     }
@@ -526,19 +530,16 @@ fn planted_secrets_appear_in_no_outcome_view_or_event() {
         rig.add(delivery(name));
     }
     rig.outbox.wait_settled(names.len());
-    let mut shown = rig.outbox.read(|t| {
-        format!(
-            "{:?}",
-            t.settlements
-                .iter()
-                .map(|s| (&s.error, &s.verdict))
-                .collect::<Vec<_>>()
-        )
-    });
-    shown += &debugged;
-    let board = rig.notify.board();
     let told = rig.told.wait(names.len());
-    shown += &format!("{:?} {:?} {:?}", board.targets(), board.workers(), told);
+    let board = rig.notify.board();
+    let outcomes: Vec<_> = rig.outbox.read(|t| {
+        t.settlements
+            .iter()
+            .map(|s| (s.error.clone(), s.verdict.clone()))
+            .collect()
+    });
+    let (views, workers) = (board.targets(), board.workers());
+    let shown = format!("{debugged} {outcomes:?} {views:?} {workers:?} {told:?}");
     assert!(shown.contains("status 403"), "{shown}");
     for secret in ["PLANTED", "UExBTlRFRF9LRVk"] {
         assert!(!shown.contains(secret), "{secret} in {shown}");

@@ -103,8 +103,7 @@ pub fn classify(response: &Response, now: Wall) -> Judgement {
     match (response.status, word) {
         (200..=299, "ok") => Outcome::Delivered { message_id: None }.into(),
         (200..=299, _) => retryable(format!("{why} (not \"ok\")"), None),
-        (429, _) => by_status(response, word, now),
-        (500..=599, _) => by_status(response, word, now),
+        (429 | 500..=599, _) => by_status(response, word, now),
         (_, "no_service" | "invalid_token" | "no_team" | "team_disabled" | "token_revoked")
         | (410, _) => permanent(why, true),
         (400, "user_not_found" | "channel_not_found" | "no_active_hooks") => permanent(why, false),

@@ -27,14 +27,14 @@ pub struct Address<'a> {
 /// Text under construction, its length in the units that Telegram counts.
 #[derive(Default)]
 struct Text {
-    text: String,
+    content: String,
     units: usize,
     entities: Vec<Value>,
 }
 
 impl Text {
     fn push(&mut self, text: &str) {
-        self.text.push_str(text);
+        self.content.push_str(text);
         self.units += text.encode_utf16().count();
     }
 
@@ -69,7 +69,7 @@ pub fn request(leased: &Leased, address: &Address<'_>, context: &Context<'_>) ->
         .map_or_else(|_| json!(chat), |id| json!(id));
     let mut body = json!({
         "chat_id": chat_id,
-        "text": text.text,
+        "text": text.content,
         "link_preview_options": { "is_disabled": true },
     });
     if !text.entities.is_empty() {

@@ -61,10 +61,11 @@ fn http_date(text: &str) -> Option<Wall> {
         .split([' ', ',', '-'])
         .filter(|part| !part.is_empty())
         .collect();
-    let (day, month, year, clock) = match *parts.as_slice() {
-        [_, day, month, year, clock, "GMT" | "UTC"] => (day, month, year, clock),
-        [_, month, day, clock, year] => (day, month, year, clock),
-        _ => return None,
+    // The weekday is not looked at. The last form has no zone and the year at its end.
+    let ([_, day, month, year, clock, "GMT" | "UTC"] | [_, month, day, clock, year]) =
+        *parts.as_slice()
+    else {
+        return None;
     };
     let mut hms = clock.split(':').map(str::parse::<i8>);
     let (hour, minute, second) = (hms.next()?.ok()?, hms.next()?.ok()?, hms.next()?.ok()?);

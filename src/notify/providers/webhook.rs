@@ -74,6 +74,9 @@ impl From<&Incident> for IncidentWire {
 
 /// The contract's body for `leased`. Depends on nothing but the row and the supervisor's name, so that an attempt
 /// whose fate is unknown (we were killed) is repeated with the same bytes.
+///
+/// # Panics
+/// Never: the body is plain data with text keys.
 #[must_use]
 pub fn body(leased: &Leased, host: &str) -> String {
     let event = &leased.event;
