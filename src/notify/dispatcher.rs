@@ -11,7 +11,7 @@ use crossbeam::channel::{Receiver, RecvTimeoutError, Sender};
 use super::attempt::Report;
 use super::board::Board;
 use super::breaker::{Change, Input};
-use super::lane::{Gate, Lane};
+use super::lane::{Gate, Lane, LaneMemory};
 use super::outbox::{Outbox, OutboxError};
 use super::providers::Scope;
 use super::retry;
@@ -21,7 +21,7 @@ use crate::clock::{self, Mono, Wall};
 use crate::limits;
 use crate::model::delivery::{Leased, Outcome, Settlement, Verdict};
 use crate::model::event::{Event, EventKind, Severity};
-use crate::model::target::{TargetSpec, TargetView};
+use crate::model::target::{TargetSpec, TargetState, TargetView};
 
 /// Tells the rest of the program what happened to a target. Must not block.
 pub type Emit = Box<dyn Fn(Event) + Send + Sync>;
@@ -31,7 +31,6 @@ pub(super) struct Slot {
     pub(super) lane: Lane,
     last_activity: Option<Wall>,
     last_error: Option<String>,
-    moved_to: Option<String>,
     /// The outcome that the outbox has not taken yet; the lane stays busy until it has.
     unsettled: Option<Settlement>,
     /// No longer configured: goes when nothing of it is in flight.
@@ -44,7 +43,6 @@ impl Slot {
             lane: Lane::new(spec),
             last_activity: None,
             last_error: None,
-            moved_to: None,
             unsettled: None,
             is_leaving: false,
         }
@@ -52,6 +50,8 @@ impl Slot {
 }
 
 struct Closing {
+    /// Rows due by then are part of the pass; those put off during it are not.
+    since: Wall,
     deadline: Mono,
     reply: Sender<LastPass>,
     delivered: u64,
@@ -110,6 +110,7 @@ impl Dispatcher {
 
     /// The thread's body: ends with the last pass, dropping the jobs' sender and so the pool.
     pub(super) fn run(mut self) {
+        self.recall();
         loop {
             let wait = self.turn();
             if self.is_over() {
@@ -166,8 +167,15 @@ impl Dispatcher {
     }
 
     fn gate(&self, slot: &Slot, now: Mono) -> Gate {
-        let host = self.hosts.get(&slot.lane.host).copied().unwrap_or_default();
-        slot.lane.gate(now, host)
+        slot.lane.gate(now, self.host_until(slot))
+    }
+
+    fn state(&self, slot: &Slot, now: Mono) -> TargetState {
+        slot.lane.state(now, self.host_until(slot))
+    }
+
+    fn host_until(&self, slot: &Slot) -> Mono {
+        self.hosts.get(&slot.lane.host).copied().unwrap_or_default()
     }
 
     /// Leases and hands out until nothing is due; returns when the next row of a free lane is.
@@ -232,7 +240,7 @@ impl Dispatcher {
         }
         let job = Job {
             spec: Arc::clone(&slot.lane.spec),
-            moved_to: slot.moved_to.clone(),
+            moved_to: slot.lane.moved_to().map(str::to_owned),
             deadline,
             leased,
         };
@@ -282,6 +290,7 @@ impl Dispatcher {
             Message::Nudge(target) => self.nudge(target.as_deref()),
             Message::LastPass { deadline, reply } => {
                 self.closing = Some(Closing {
+                    since: clock::wall(),
                     deadline,
                     reply,
                     delivered: 0,
@@ -311,15 +320,45 @@ impl Dispatcher {
         if done.spec != slot.lane.spec {
             return;
         }
-        slot.moved_to = done.report.moved_to.clone().or(slot.moved_to.take());
+        let wall = clock::wall();
+        let before = slot.lane.memory(now, wall);
+        if let Some(chat) = done.report.moved_to.clone() {
+            slot.lane.move_to(chat);
+        }
         let change = slot.lane.feed(done.report.breaker_input(), now);
         let host = slot.lane.host.clone();
         if let Some(until) = hold(&mut slot.lane, &done.report, now) {
             let held = self.hosts.entry(host).or_default();
             *held = until.max(*held);
         }
+        let after = slot.lane.memory(now, wall);
+        if after != before {
+            self.remember(&done.target, &after);
+        }
         if let Some(change) = change {
             self.tell(&done.target, change, done.report.error());
+        }
+    }
+
+    /// What cannot be kept is found out again after a restart.
+    fn remember(&self, target: &str, memory: &LaneMemory) {
+        if let Err(error) = self.outbox.remember(target, memory) {
+            log::warn!("the state of target {target} is not kept: {error}");
+        }
+    }
+
+    /// Takes up what an earlier run of ours has kept.
+    fn recall(&mut self) {
+        let (now, wall) = (clock::mono(), clock::wall());
+        match self.outbox.recall() {
+            Ok(kept) => {
+                for (target, memory) in kept {
+                    if let Some(slot) = slot_of(&mut self.slots, &target) {
+                        slot.lane.recall(&memory, now, wall);
+                    }
+                }
+            }
+            Err(error) => log::warn!("the state of the targets is not known: {error}"),
         }
     }
 
@@ -347,9 +386,9 @@ impl Dispatcher {
             };
             slot.is_leaving = false;
             if slot.lane.spec != spec {
-                slot.moved_to = None;
                 let change = slot.lane.change(Arc::clone(&spec), now);
                 told.extend(change.map(|c| (Arc::clone(&spec.name), c)));
+                self.remember(&spec.name, &slot.lane.memory(now, clock::wall()));
             }
             self.slots.push(slot);
         }
@@ -375,29 +414,49 @@ impl Dispatcher {
 
     fn publish(&self) {
         let now = clock::mono();
-        let views = self.slots.iter().filter(|s| !s.is_leaving).map(|slot| {
-            let host = self.hosts.get(&slot.lane.host).copied().unwrap_or_default();
-            TargetView {
+        let views = self
+            .slots
+            .iter()
+            .filter(|s| !s.is_leaving)
+            .map(|slot| TargetView {
                 name: slot.lane.spec.name.to_string(),
                 kind: slot.lane.spec.provider.kind().to_owned(),
-                state: slot.lane.state(now, host),
+                state: self.state(slot, now),
                 pending: 0,
                 delivered: 0,
                 failed: 0,
                 last_activity: slot.last_activity,
                 last_error: slot.last_error.clone(),
-            }
-        });
+            });
         self.board.publish(views.collect());
     }
 
-    /// Whether the last pass has done what it can: nothing in flight, nothing left that may go.
+    /// Whether the last pass has done what it can: nothing in flight, nothing left that may go in its time.
     fn is_over(&self) -> bool {
+        let Some(closing) = &self.closing else {
+            return false;
+        };
         let now = clock::mono();
         let is_idle = !self.slots.iter().any(|s| s.lane.is_busy());
-        self.closing
-            .as_ref()
-            .is_some_and(|c| now >= c.deadline || (is_idle && now >= self.outbox_at))
+        now >= closing.deadline
+            || (is_idle && now >= self.outbox_at && !self.will_have_work(closing, now))
+    }
+
+    /// Whether a row waits only for its target's rate or stated wait, which ends before the pass does. An open
+    /// breaker and a retry are not waited for: a dead target would make every shutdown as long as may be.
+    fn will_have_work(&self, closing: &Closing, now: Mono) -> bool {
+        let soon: Vec<Arc<str>> = self
+            .slots
+            .iter()
+            .filter(|s| matches!(self.gate(s, now), Gate::Until(at) if at < closing.deadline))
+            .filter(|s| self.state(s, now) == TargetState::Waiting)
+            .map(|s| Arc::clone(&s.lane.spec.name))
+            .collect();
+        if soon.is_empty() {
+            return false;
+        }
+        let due = self.outbox.next_due(&soon);
+        due.is_ok_and(|due| due.is_some_and(|due| due <= closing.since))
     }
 
     fn report_end(self) {

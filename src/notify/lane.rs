@@ -34,17 +34,22 @@ pub struct Lane {
     bucket: Bucket,
     held_until: Mono,
     in_flight: bool,
+    moved_to: Option<String>,
 }
 
 /// What of a lane is worth keeping over a restart, in wall time; for the database.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LaneMemory {
+    /// Of the provider's settings: what was learnt of others does not count. Not a secret.
+    pub fingerprint: String,
     /// The target said it is gone.
     pub is_dead: bool,
     /// The end of the breaker's pause, when it is open, and its length.
     pub open: Option<(Wall, Duration)>,
     /// The end of the wait the target asked for.
     pub held_until: Option<Wall>,
+    /// The chat's id since it moved.
+    pub moved_to: Option<String>,
 }
 
 impl Lane {
@@ -58,7 +63,19 @@ impl Lane {
             bucket: Bucket::default(),
             held_until: Mono::default(),
             in_flight: false,
+            moved_to: None,
         }
+    }
+
+    /// The chat's id since it moved.
+    #[must_use]
+    pub fn moved_to(&self) -> Option<&str> {
+        self.moved_to.as_deref()
+    }
+
+    /// The chat has moved for good.
+    pub fn move_to(&mut self, chat: String) {
+        self.moved_to = Some(chat);
     }
 
     /// Whether a message may go at `now`, when its host is held until `host_until`.
@@ -122,6 +139,7 @@ impl Lane {
         self.host = providers::host(&spec.provider);
         self.spec = spec;
         self.held_until = now;
+        self.moved_to = None;
         self.feed(Input::Changed, now)
     }
 
@@ -143,6 +161,7 @@ impl Lane {
     pub fn memory(&self, now: Mono, wall: Wall) -> LaneMemory {
         let later = |at: Mono| wall + at.since(now);
         LaneMemory {
+            fingerprint: providers::fingerprint(&self.spec.provider),
             is_dead: self.breaker == Breaker::Dead,
             open: match self.breaker {
                 Breaker::Open { until, cooldown } => Some((later(until), cooldown)),
@@ -151,11 +170,16 @@ impl Lane {
                 Breaker::Closed { .. } | Breaker::Dead => None,
             },
             held_until: (self.held_until > now).then(|| later(self.held_until)),
+            moved_to: self.moved_to.clone(),
         }
     }
 
     /// Takes up what was kept.
     pub fn recall(&mut self, memory: &LaneMemory, now: Mono, wall: Wall) {
+        if memory.fingerprint != providers::fingerprint(&self.spec.provider) {
+            return;
+        }
+        self.moved_to.clone_from(&memory.moved_to);
         if memory.is_dead {
             self.breaker = Breaker::Dead;
         } else if let Some((until, cooldown)) = memory.open {
@@ -167,5 +191,83 @@ impl Lane {
         if let Some(until) = memory.held_until {
             self.hold(now + until.since(wall));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::target::BreakerPolicy;
+    use crate::notify::testing::{target, webhook_to};
+    use crate::secret::Secret;
+
+    const WALL: Wall = Wall::from_millis(1_700_000_000_000);
+
+    fn at(seconds: u64) -> Mono {
+        Mono::from_nanos(seconds * 1_000_000_000)
+    }
+
+    fn lane(url: &str) -> Lane {
+        let mut spec = target("ops", webhook_to(Secret::new(url)));
+        spec.breaker = BreakerPolicy {
+            failures: 1,
+            cooldown: Duration::from_secs(30),
+            cooldown_max: Duration::from_mins(5),
+        };
+        Lane::new(Arc::new(spec))
+    }
+
+    /// The lane of the next start, ten seconds later on both clocks, whose monotonic one began anew.
+    fn restarted(lane: &Lane, url: &str) -> Lane {
+        let memory = lane.memory(at(1_000), WALL);
+        let mut next = self::lane(url);
+        next.recall(&memory, at(5), WALL + Duration::from_secs(10));
+        next
+    }
+
+    #[test]
+    fn one_message_at_a_time_and_the_latest_wait_counts() {
+        let mut lane = lane("http://a.test/");
+        assert_eq!(lane.gate(at(1_000), at(0)), Gate::Free);
+        lane.begin(at(1_000));
+        assert_eq!(lane.gate(at(1_000), at(0)), Gate::Busy);
+        lane.end();
+        lane.hold(at(1_010));
+        lane.hold(at(1_005));
+        assert_eq!(lane.gate(at(1_000), at(0)), Gate::Until(at(1_010)));
+        assert_eq!(lane.gate(at(1_000), at(1_020)), Gate::Until(at(1_020)));
+        assert_eq!(lane.state(at(1_000), at(0)), TargetState::Waiting);
+        assert_eq!(lane.gate(at(1_010), at(1_010)), Gate::Free);
+    }
+
+    #[test]
+    fn an_open_breaker_and_a_stated_wait_survive_a_restart() {
+        let mut lane = lane("http://a.test/");
+        lane.feed(Input::Failed, at(1_000));
+        lane.hold(at(1_015));
+        lane.move_to("-7".to_owned());
+        let next = restarted(&lane, "http://a.test/");
+        assert_eq!(
+            next.gate(at(5), at(0)),
+            Gate::Until(at(25)),
+            "20 of 30 s are left"
+        );
+        assert_eq!(next.state(at(5), at(0)), TargetState::Open);
+        assert_eq!(next.moved_to(), Some("-7"));
+    }
+
+    #[test]
+    fn a_dead_target_stays_dead_over_a_restart_unless_its_address_changed() {
+        let mut lane = lane("http://a.test/SECRET");
+        lane.feed(Input::Gone, at(1_000));
+        assert_eq!(
+            restarted(&lane, "http://a.test/SECRET").gate(at(5), at(0)),
+            Gate::Never
+        );
+        assert_eq!(
+            restarted(&lane, "http://a.test/OTHER").gate(at(5), at(0)),
+            Gate::Free
+        );
+        assert!(!format!("{:?}", lane.memory(at(1_000), WALL)).contains("SECRET"));
     }
 }

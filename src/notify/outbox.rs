@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use super::lane::LaneMemory;
 use crate::clock::Wall;
 use crate::model::delivery::{Leased, Settlement};
 
@@ -25,4 +26,15 @@ pub trait Outbox: Send + Sync {
 
     /// Rows that wait, for the report at the end.
     fn pending(&self) -> Result<u64, OutboxError>;
+
+    /// Keeps what `target`'s lane must know after a restart, in place of what was kept before. An outbox that
+    /// keeps nothing lets every start find out anew.
+    fn remember(&self, _target: &str, _memory: &LaneMemory) -> Result<(), OutboxError> {
+        Ok(())
+    }
+
+    /// What was kept, by target.
+    fn recall(&self) -> Result<Vec<(String, LaneMemory)>, OutboxError> {
+        Ok(Vec::new())
+    }
 }

@@ -1,13 +1,14 @@
 //! What this room's tests share: an outbox in memory, and deliveries and targets to fill it with. The scripted
 //! server is `fetch::testing`.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::thread::ThreadId;
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
+use super::lane::LaneMemory;
 use super::outbox::{Outbox, OutboxError};
 use super::{Notify, Setup};
 use crate::clock::{self, Wall};
@@ -37,6 +38,7 @@ pub(super) struct Table {
     pub(super) settled_by: HashSet<ThreadId>,
     /// The next settlements that fail.
     pub(super) failures: u32,
+    pub(super) memories: BTreeMap<String, LaneMemory>,
 }
 
 /// An outbox in memory that keeps the contract of the real one.
@@ -162,6 +164,17 @@ impl Outbox for Memory {
         Ok(())
     }
 
+    fn remember(&self, target: &str, memory: &LaneMemory) -> Result<(), OutboxError> {
+        let mut table = self.table.lock();
+        table.memories.insert(target.to_owned(), memory.clone());
+        Ok(())
+    }
+
+    fn recall(&self) -> Result<Vec<(String, LaneMemory)>, OutboxError> {
+        let table = self.table.lock();
+        Ok(table.memories.clone().into_iter().collect())
+    }
+
     fn pending(&self) -> Result<u64, OutboxError> {
         let waits = |r: &&Row| matches!(r.state, DeliveryState::Pending | DeliveryState::Leased);
         Ok(self.table.lock().rows.iter().filter(waits).count() as u64)
@@ -270,7 +283,11 @@ impl Told {
 
 impl Rig {
     pub(super) fn start(targets: Vec<TargetSpec>, workers: usize) -> Self {
-        let outbox = Arc::new(Memory::default());
+        Self::resume(Arc::new(Memory::default()), targets, workers)
+    }
+
+    /// A start on what an earlier one has left.
+    pub(super) fn resume(outbox: Arc<Memory>, targets: Vec<TargetSpec>, workers: usize) -> Self {
         let told = Arc::new(Told::default());
         let ear = Arc::clone(&told);
         let notify = Notify::start(Setup {

@@ -336,6 +336,47 @@ fn the_last_pass_sends_what_is_due_and_keeps_the_rest() {
 }
 
 #[test]
+fn the_last_pass_waits_for_a_rate_that_allows_the_rest_in_time() {
+    let server = Server::always(Answer::status(200));
+    let mut spec = target("ops", webhook_to(server.url("/")));
+    spec.rate = RatePolicy {
+        burst: 1,
+        per_minute: 300,
+    };
+    let rig = Rig::start(vec![spec], 1);
+    for _ in 0..3 {
+        rig.outbox.add(delivery("ops"));
+    }
+    let pass = rig.notify.last_pass(WAIT_MAX);
+    assert_eq!((pass.delivered, pass.kept), (3, Some(0)));
+}
+
+#[test]
+fn what_waits_is_sent_after_the_next_start_and_a_dead_target_stays_dead() {
+    let server =
+        Server::start(|seen, _| Answer::status(if seen.path == "/gone" { 410 } else { 200 }));
+    let targets = || {
+        vec![
+            target("gone", webhook_to(server.url("/gone"))),
+            target("fine", webhook_to(server.url("/fine"))),
+        ]
+    };
+    let first = Rig::start(targets(), 1);
+    first.add(delivery("gone"));
+    first.wait_state("gone", TargetState::Dead);
+    let outbox = std::sync::Arc::clone(&first.outbox);
+    drop(first);
+    outbox.add(delivery("gone"));
+    outbox.add(delivery("fine"));
+    let second = Rig::resume(outbox, targets(), 1);
+    second.outbox.wait_settled(2);
+    let pass = second.notify.last_pass(WAIT_MAX);
+    assert_eq!(pass.kept, Some(1));
+    let paths: Vec<String> = server.seen().into_iter().map(|s| s.path).collect();
+    assert_eq!(paths, ["/gone", "/fine"]);
+}
+
+#[test]
 fn a_hanging_target_does_not_hold_the_last_pass_beyond_its_deadline() {
     let server = Server::always(Answer::Hang);
     let rig = Rig::start(vec![target("ops", webhook_to(server.url("/")))], 2);

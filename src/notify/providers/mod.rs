@@ -172,6 +172,47 @@ pub fn host(target: &ProviderSpec) -> String {
     format!("{scheme}://{host}").to_ascii_lowercase()
 }
 
+/// Tells one provider's settings from another's, without giving any of them away: half of a SHA-256 of them.
+#[must_use]
+pub fn fingerprint(target: &ProviderSpec) -> String {
+    use base64::Engine as _;
+    use sha2::Digest as _;
+    let mut hash = sha2::Sha256::new();
+    hash.update(target.kind());
+    let mut add = |text: &str| {
+        hash.update([0]);
+        hash.update(text);
+    };
+    match target {
+        ProviderSpec::Webhook {
+            url,
+            secrets,
+            headers,
+        } => {
+            add(url.expose());
+            for secret in secrets {
+                add(secret.expose());
+            }
+            for (name, value) in headers {
+                add(name);
+                add(value.expose());
+            }
+        }
+        ProviderSpec::Discord { url } | ProviderSpec::Slack { url } => add(url.expose()),
+        ProviderSpec::Telegram {
+            token,
+            chat_id,
+            api_url,
+        } => {
+            add(token.expose());
+            add(chat_id);
+            add(api_url);
+        }
+    }
+    let digest = hash.finalize();
+    base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(&digest[..16])
+}
+
 fn json_headers(user_agent: &str) -> Vec<(String, Secret)> {
     vec![
         (
