@@ -54,15 +54,89 @@ pub const NAME_BYTES_MAX: usize = 64;
 pub const PROGRAM_INSTANCES_MAX: u16 = 1_000;
 /// Instances of all programs: eight times what the supervisor is measured for.
 pub const INSTANCES_MAX: usize = 4_096;
-/// Sampling more often measures mostly itself.
-pub const METRICS_INTERVAL_MIN: Duration = Duration::from_millis(100);
-/// Threads that send notifications.
-pub const NOTIFY_WORKERS_MAX: i64 = 64;
+/// Threads that send notifications, as configured numbers are counted.
+pub const NOTIFY_WORKERS_CONFIGURABLE: i64 = 64;
 /// The value of one request header of a webhook.
 pub const HEADER_VALUE_BYTES_MAX: usize = 4_096;
 const _: () = assert!(PROGRAM_INSTANCES_MAX as usize <= INSTANCES_MAX);
 
 // control and cli.
+
+/// Connections served at once. Beyond it the oldest that has not yet sent its request makes room.
+pub const CONTROL_CONNECTIONS: usize = 64;
+
+/// Of these, at most so many follow events or wait for a verb, so that `status` always finds room.
+pub const CONTROL_LONG: usize = 32;
+
+/// A request must have arrived whole within this, however it trickles in.
+pub const CONTROL_REQUEST: Duration = Duration::from_secs(5);
+
+/// A reader that takes longer for one answer, or one event of a stream, is cut off.
+pub const CONTROL_WRITE: Duration = Duration::from_secs(10);
+
+/// Request line and headers. Ours take 200 bytes, browsers' with cookies some thousands.
+pub const CONTROL_HEAD_BYTES: usize = 16 * 1024;
+
+/// Headers in a request.
+pub const CONTROL_HEADERS: usize = 64;
+
+/// The body of a request. No route reads one yet; console lines to a program will fit.
+pub const CONTROL_BODY_BYTES: usize = 64 * 1024;
+
+/// A thread that waits for events or an answer looks this often whether it is still wanted.
+pub const CONTROL_SLICE: Duration = Duration::from_millis(250);
+
+/// A stream with nothing to say says so this often, which also shows that its reader is gone.
+pub const CONTROL_HEARTBEAT: Duration = Duration::from_secs(15);
+
+/// Events in one answer.
+pub const CONTROL_PAGE: usize = 1_000;
+
+/// From the end of the server to cutting the connections that are still in an answer.
+pub const CONTROL_STOP_GRACE: Duration = Duration::from_secs(2);
+
+/// After an early answer the rest of the request is read and dropped for this long, because closing with
+/// unread bytes resets the connection and may take the answer with it.
+pub const CONTROL_LINGER: Duration = Duration::from_millis(500);
+
+/// Commands on their way to the supervisor: one a connection that may send one.
+pub const CONTROL_COMMANDS: usize = 64;
+
+/// How long a command waits for room before the answer is "busy".
+pub const CONTROL_SEND: Duration = Duration::from_secs(1);
+
+/// How long the server holds a question about a delivery that is still under way.
+pub const DELIVERY_WAIT: Duration = Duration::from_secs(5);
+
+/// An answer of the supervisor that waits for nothing.
+pub const CLIENT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The largest answer: a page of events with their log tails.
+pub const CLIENT_BODY_BYTES: usize = 64 * 1024 * 1024;
+
+/// One event of a stream.
+pub const CLIENT_LINE_BYTES: usize = 1024 * 1024;
+
+/// One entry of the register of running supervisors.
+pub const REGISTRY_ENTRY_BYTES: usize = 16 * 1024;
+
+/// Entries looked at when the only one is wanted.
+pub const REGISTRY_ENTRIES: usize = 256;
+
+/// `notify test` waits so long for the outcome: an attempt, a retry and some.
+pub const NOTIFY_TEST_WAIT: Duration = Duration::from_secs(45);
+
+/// The body of one notification to `inbox`.
+pub const INBOX_BODY_BYTES: usize = 1024 * 1024;
+
+/// Connections to `inbox`: more than any dispatcher has workers.
+pub const INBOX_CONNECTIONS: usize = 32;
+
+const _: () = assert!(CONTROL_LONG < CONTROL_CONNECTIONS);
+const _: () = assert!(CONTROL_COMMANDS >= CONTROL_CONNECTIONS);
+const _: () = assert!(INBOX_CONNECTIONS <= CONTROL_CONNECTIONS);
+const _: () = assert!(CONTROL_SLICE.as_nanos() < CONTROL_STOP_GRACE.as_nanos());
+const _: () = assert!(DELIVERY_WAIT.as_nanos() < CLIENT_TIMEOUT.as_nanos());
 
 // logs.
 
@@ -167,6 +241,7 @@ pub const HOLD_BANNED: Duration = Duration::from_mins(15);
 pub const HOLD_MAX: Duration = Duration::from_hours(24);
 /// Workers that send: each is a thread and at most one connection; a target never has more than one.
 pub const NOTIFY_WORKERS_MAX: usize = 64;
+const _: () = assert!(NOTIFY_WORKERS_MAX as i64 == NOTIFY_WORKERS_CONFIGURABLE);
 /// Deliveries handed to the pool and not yet taken. At most one a target, so a hundred targets fit ten times.
 pub const NOTIFY_QUEUE_MAX: usize = 1_024;
 /// Messages to the dispatcher: one from each worker, one wake-up, and room for people.

@@ -1,5 +1,110 @@
-//! cli.
-/// Runs.
-pub fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+//! The command line: arguments to a command to an exit code. The only room that prints. Owns no thread but
+//! those of `inbox`.
+
+mod args;
+mod connect;
+mod events;
+mod format;
+mod inbox;
+mod notify;
+mod output;
+mod run;
+mod status;
+mod table;
+mod verbs;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use args::{Args, Command, NotifyCommand};
+use output::{Failure, Out, complain};
+
+/// A bug of ours (`EX_SOFTWARE` of sysexits.h).
+const BUG: u8 = 70;
+
+/// Runs the command that the process's arguments say.
+pub fn main() -> ExitCode {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => {
+            // Help to a pipe that was closed is no fault.
+            let _ = error.print();
+            return exit_code(error.exit_code());
+        }
+    };
+    if let Ok(outcome) = catch_unwind(AssertUnwindSafe(|| dispatch(args))) {
+        outcome.unwrap_or_else(output::Failure::report)
+    } else {
+        complain("this is a bug of ours; please report it with the lines above");
+        ExitCode::from(BUG)
+    }
+}
+
+fn exit_code(code: i32) -> ExitCode {
+    ExitCode::from(u8::try_from(code).unwrap_or(BUG))
+}
+
+fn dispatch(args: Args) -> Result<ExitCode, Failure> {
+    let place = connect::Place::new(args.config, args.socket);
+    match args.command {
+        Command::Run => return run::run(&place),
+        Command::Holder { arguments } => return Ok(crate::app::holder(arguments)),
+        Command::Check => run::check(&place, &mut Out::stdout()),
+        Command::Status { json } => status::status(&place, json, &mut Out::stdout()),
+        Command::Events(asked) => events::events(&place, &asked, &mut Out::stdout()),
+        Command::Start(asked) => verbs::verb(&place, verbs::START, &asked),
+        Command::Stop(asked) => verbs::verb(&place, verbs::STOP, &asked),
+        Command::Restart(asked) => verbs::verb(&place, verbs::RESTART, &asked),
+        Command::Shutdown { no_wait } => verbs::shutdown(&place, !no_wait, &mut Out::stdout()),
+        Command::Notify(NotifyCommand::Test { target }) => {
+            notify::test(&place, &target, &mut Out::stdout())
+        }
+        Command::Inbox(asked) => inbox::inbox(&asked),
+    }
+    .map(|()| ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn the_configuration_may_stand_anywhere() {
+        for line in [
+            &["jikimi", "--config", "a.toml", "status", "--json"][..],
+            &["jikimi", "status", "--config", "a.toml", "--json"],
+            &["jikimi", "status", "--json", "--config=a.toml"],
+        ] {
+            let args = Args::try_parse_from(line).expect("a good line");
+            assert_eq!(args.config.as_deref(), Some("a.toml".as_ref()), "{line:?}");
+            assert!(matches!(args.command, Command::Status { json: true }));
+        }
+        let nested = ["jikimi", "notify", "test", "ops", "--config", "a.toml"];
+        let args = Args::try_parse_from(nested).expect("a good line");
+        assert_eq!(args.config.as_deref(), Some("a.toml".as_ref()));
+    }
+
+    #[test]
+    fn wrong_usage_has_exit_code_two() {
+        for line in [
+            &["jikimi"][..],
+            &["jikimi", "explode"],
+            &["jikimi", "stop"],
+            &["jikimi", "status", "web"],
+            &["jikimi", "events", "-n", "many"],
+            &["jikimi", "events", "--since", "yesterday"],
+        ] {
+            let error = Args::try_parse_from(line).expect_err("a bad line");
+            assert_eq!(error.exit_code(), 2, "{line:?}");
+        }
+    }
 }

@@ -62,7 +62,7 @@ const fn span(min: Duration) -> Kind {
 }
 const ANY_TIME: Kind = span(Duration::ZERO);
 const SOME_TIME: Kind = span(Duration::from_millis(1));
-const SAMPLING: Kind = span(limits::METRICS_INTERVAL_MIN);
+const SAMPLING: Kind = span(limits::SAMPLE_INTERVAL_MIN);
 const ATTEMPT: Kind = Kind::Duration {
     min: Duration::from_millis(100),
     max: limits::ATTEMPT_MAX,
@@ -201,7 +201,7 @@ pub const KEYS: &[Key] = &[
     now("route.targets", Kind::Texts, r#"["ops"]"#, "Who is told.").needed(),
     later("route.group_wait", "Waits for events to tell together."),
 
-    usual("notify.workers", count(limits::NOTIFY_WORKERS_MAX), "4", "Threads that send.").fixed(),
+    usual("notify.workers", count(limits::NOTIFY_WORKERS_CONFIGURABLE), "4", "Threads that send.").fixed(),
     usual("notify.queue", count(65_536), "1024", "Deliveries that wait for a thread in memory; more wait in the database.").fixed(),
     usual("notify.attempt_timeout", ATTEMPT, r#""10s""#, "The default of a target's `timeout`."),
     usual("notify.max_age.info", SOME_TIME, r#""30m""#, "Older messages of this severity are not sent any more."),

@@ -1,0 +1,166 @@
+//! What may be written on the command line. Owns the words of `--help`; does nothing.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+
+use crate::clock::Wall;
+use crate::text;
+
+/// Keeps programs running, remembers what happened, tells people, and stops cleanly.
+#[derive(Debug, Parser)]
+#[command(name = "jikimi", version, arg_required_else_help = true)]
+pub struct Args {
+    /// The configuration file [default: jikimi.toml, config/jikimi.toml, then the user's and the system's]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The socket of the supervisor to ask [default: found by the configuration; also `JIKIMI_SOCKET`]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub socket: Option<PathBuf>,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// A command.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Start the programs and keep them running, in the foreground
+    Run,
+    /// Say whether the configuration is right, and everything that is not
+    Check,
+    /// Show the programs, the targets and the supervisor
+    Status {
+        /// One JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show what happened
+    Events(EventsArgs),
+    /// Start programs, with what they depend on
+    Start(VerbArgs),
+    /// Stop programs
+    Stop(VerbArgs),
+    /// Stop programs that run, and start them
+    Restart(VerbArgs),
+    /// Stop every program and end the supervisor
+    Shutdown {
+        /// Return when it has begun
+        #[arg(long)]
+        no_wait: bool,
+    },
+    /// Try notifications out
+    #[command(subcommand)]
+    Notify(NotifyCommand),
+    /// Receive notifications on this machine and print them
+    Inbox(InboxArgs),
+    /// The process that keeps output pipes open; the supervisor starts it.
+    #[command(name = "__holder", hide = true)]
+    Holder {
+        /// Its own affair.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
+}
+
+/// `events`.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct EventsArgs {
+    /// One JSON object a line
+    #[arg(long)]
+    pub json: bool,
+    /// Go on with what comes
+    #[arg(short, long)]
+    pub follow: bool,
+    /// Only the last N
+    #[arg(short = 'n', long = "lines", value_name = "N")]
+    pub last: Option<usize>,
+    /// Only since then: `10m` ago, or a time like `2026-01-31T08:00:00Z`
+    #[arg(long, value_name = "T", value_parser = since)]
+    pub since: Option<Since>,
+    /// Only these, like `program.crashed` or `program.*`; may be repeated
+    #[arg(long = "type", value_name = "TYPE")]
+    pub types: Vec<String>,
+}
+
+/// From when on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Since {
+    /// So long ago.
+    Ago(Duration),
+    /// Then.
+    At(Wall),
+}
+
+impl Since {
+    /// The moment that is meant at `now`.
+    pub fn moment(self, now: Wall) -> Wall {
+        match self {
+            Self::At(time) => time,
+            Self::Ago(ago) => {
+                let ago = i64::try_from(ago.as_millis()).unwrap_or(i64::MAX);
+                Wall::from_millis(now.millis().saturating_sub(ago))
+            }
+        }
+    }
+}
+
+fn since(text: &str) -> Result<Since, String> {
+    text::parse_duration(text)
+        .map(Since::Ago)
+        .or_else(|| Wall::parse(text).map(Since::At))
+        .ok_or_else(|| {
+            "write how long ago (10m, 2h) or a time like 2026-01-31T08:00:00Z".to_owned()
+        })
+}
+
+/// `start`, `stop`, `restart`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct VerbArgs {
+    /// Programs, instances (`web:0`), globs (`web*`), `tag:NAME`, or `all`
+    #[arg(required = true, value_name = "NAME")]
+    pub names: Vec<String>,
+    /// Return when it has begun
+    #[arg(long)]
+    pub no_wait: bool,
+}
+
+/// `notify`.
+#[derive(Debug, Subcommand)]
+pub enum NotifyCommand {
+    /// Send a test message to one target and say what became of it
+    Test {
+        /// The target's name in the configuration
+        target: String,
+    },
+}
+
+/// `inbox`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct InboxArgs {
+    /// The port on 127.0.0.1
+    #[arg(long, default_value_t = 9119)]
+    pub port: u16,
+    /// Print the whole body as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Refuse what is not signed with this `whsec_…` secret
+    #[arg(long)]
+    pub secret: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn since_is_an_age_or_a_time() {
+        let now = Wall::from_millis(1_700_000_000_000);
+        let moment = |text: &str| since(text).map(|s| s.moment(now).millis());
+        assert_eq!(moment("10m"), Ok(1_699_999_400_000));
+        assert_eq!(moment("2023-11-14T22:13:20Z"), Ok(1_700_000_000_000));
+        assert!(moment("yesterday").is_err());
+    }
+}

@@ -1,0 +1,44 @@
+//! `run` and `check`: the configuration with all its faults, then the supervisor.
+
+use std::process::ExitCode;
+
+use super::connect::Place;
+use super::output::{Failure, Out, complain_plainly};
+use crate::config::{self, Loaded};
+
+/// `jikimi run`.
+pub fn run(place: &Place) -> Result<ExitCode, Failure> {
+    Ok(crate::app::run(load(place)?))
+}
+
+/// `jikimi check`.
+pub fn check(place: &Place, out: &mut Out) -> Result<(), Failure> {
+    let loaded = load(place)?;
+    let settings = &loaded.settings;
+    out.line(&format!(
+        "{} is valid: {}, {}, {}",
+        settings.path.display(),
+        count(settings.programs.len(), "program"),
+        count(settings.targets.len(), "target"),
+        count(settings.routes.len(), "route"),
+    ))
+}
+
+fn count(n: usize, noun: &str) -> String {
+    match n {
+        1 => format!("1 {noun}"),
+        n => format!("{n} {noun}s"),
+    }
+}
+
+fn load(place: &Place) -> Result<Loaded, Failure> {
+    let path = place.find_config()?;
+    let loaded = config::load(&path, &place.env).map_err(|faults| {
+        complain_plainly(&faults.to_string());
+        Failure::Config("the configuration is not valid, so nothing was done".to_owned())
+    })?;
+    for warning in &loaded.warnings {
+        complain_plainly(&format!("{warning} (a warning)"));
+    }
+    Ok(loaded)
+}

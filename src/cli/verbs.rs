@@ -1,0 +1,88 @@
+//! `start`, `stop`, `restart` and `shutdown`.
+
+use super::args::VerbArgs;
+use super::connect::Place;
+use super::output::{Failure, Out, chain, complain};
+use super::table::Paint;
+use crate::control::api::{ShutdownAnswer, VerbAnswer};
+use crate::control::client::Patience;
+use crate::control::http::percent_encode;
+use crate::text;
+
+/// The words in the path.
+pub const START: &str = "start";
+/// See [`START`].
+pub const STOP: &str = "stop";
+/// See [`START`].
+pub const RESTART: &str = "restart";
+
+/// Does `verb` to the instances `asked` names, and says what became of each.
+pub fn verb(place: &Place, verb: &str, asked: &VerbArgs) -> Result<(), Failure> {
+    let client = place.client()?;
+    let answer: VerbAnswer = client.post(&path(verb, asked), Patience::Unlimited)?;
+    let mut out = Out::stdout();
+    for result in &answer.results {
+        let paint = if result.ok { Paint::Good } else { Paint::Bad };
+        let message = text::printable(result.message.as_bytes());
+        let pid = match result.pid {
+            Some(pid) => format!(" (pid {pid})"),
+            None => String::new(),
+        };
+        let name = result.name.to_string();
+        out.line(&format!("{}: {message}{pid}", paint.on(&name, out.style)))?;
+    }
+    if answer.ok {
+        Ok(())
+    } else {
+        Err(Failure::Said)
+    }
+}
+
+fn path(verb: &str, asked: &VerbArgs) -> String {
+    let mut names = asked.names.iter().map(|n| percent_encode(n));
+    let first = names.next().unwrap_or_default();
+    let mut path = format!("/api/v1/programs/{first}/{verb}?wait={}", !asked.no_wait);
+    for name in names {
+        path.push_str("&name=");
+        path.push_str(&name);
+    }
+    path
+}
+
+/// Ends the supervisor and, if `wait`, waits until its process is gone.
+pub fn shutdown(place: &Place, wait: bool, out: &mut Out) -> Result<(), Failure> {
+    let client = place.client()?;
+    let watch = if wait { Some(client.watch()?) } else { None };
+    let answer: ShutdownAnswer = client.post("/api/v1/shutdown", Patience::Short)?;
+    let Some(watch) = watch else {
+        return out.line(&format!(
+            "the supervisor (pid {}) is shutting down",
+            answer.pid
+        ));
+    };
+    complain(&format!(
+        "the supervisor (pid {}) is shutting down; waiting for it to end",
+        watch.pid
+    ));
+    watch
+        .wait()
+        .map_err(|e| Failure::Failed(format!("cannot wait for its end: {}", chain(&e))))?;
+    out.line(&format!("the supervisor (pid {}) has ended", watch.pid))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_goes_along_encoded() {
+        let asked = VerbArgs {
+            names: ["web:0", "tag:a b", "x/../y"].map(str::to_owned).to_vec(),
+            no_wait: true,
+        };
+        assert_eq!(
+            path(STOP, &asked),
+            "/api/v1/programs/web%3A0/stop?wait=false&name=tag%3Aa%20b&name=x%2F..%2Fy"
+        );
+    }
+}

@@ -1,0 +1,328 @@
+//! The API: a [`Route`] to an answer, from the [`Sources`]. Owns nothing; acts only by a [`Command`].
+
+use std::sync::Arc;
+
+use crossbeam::channel::{Receiver, RecvTimeoutError, bounded};
+use serde_json::json;
+
+use super::api::{self, EventLine, Parts, ShutdownAnswer, TestAnswer, VerbAnswer};
+use super::conn::Peer;
+use super::http::Request;
+use super::response::{Problem, Response};
+use super::routes::{Route, route};
+use super::server::{Call, Handler, LongSlot};
+use super::sources::{End, EventQuery, SourceError, Sources, StoreView};
+use crate::clock::mono;
+use crate::ids::{DeliveryId, EventId};
+use crate::limits;
+use crate::model::command::{Command, UnknownTarget, Verb, VerbReply, VerbRequest};
+
+/// The API over its sources.
+pub struct Api {
+    sources: Sources,
+}
+
+impl Api {
+    /// The API over `sources`.
+    pub fn new(sources: Sources) -> Self {
+        Self { sources }
+    }
+}
+
+impl Handler for Api {
+    fn admit(&self, _request: &Request, peer: &Peer) -> Result<(), Problem> {
+        match peer {
+            // The file's mode says the same; this holds also where somebody has changed it.
+            Peer::Process { uid, .. } if *uid == 0 || *uid == own_uid() => Ok(()),
+            Peer::Process { .. } | Peer::Unknown => Err(Problem::new(
+                403,
+                "only the supervisor's own user and root may use this socket",
+            )),
+            Peer::Address(_) => Err(Problem::new(403, "this API is not open to the network")),
+        }
+    }
+
+    fn handle(&self, request: &Request, call: &Call) -> Response {
+        route(request)
+            .and_then(|route| self.answer(route, call))
+            .unwrap_or_else(Response::from)
+    }
+}
+
+fn own_uid() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
+impl Api {
+    fn answer(&self, route: Route, call: &Call) -> Result<Response, Problem> {
+        let by = call.peer.to_string();
+        match route {
+            Route::Status => Ok(self.status()),
+            Route::Health => Ok(self.health()),
+            Route::Targets => Ok(Response::json(200, &(self.sources.targets)())),
+            Route::Events(query) => self.events(&query),
+            Route::Stream(query) => self.stream(query, call),
+            Route::Delivery { id, wait } => self.delivery(id, wait, call),
+            Route::Verb {
+                verb,
+                patterns,
+                wait,
+            } => self.verb(
+                Asked {
+                    verb,
+                    patterns,
+                    wait,
+                    by,
+                },
+                call,
+            ),
+            Route::Shutdown => self.shutdown(by, call),
+            Route::NotifyTest(target) => self.notify_test(target, by, call),
+        }
+    }
+
+    fn status(&self) -> Response {
+        let snapshot = self.sources.board.read();
+        let sample = &*self.sources.sample;
+        let parts = Parts {
+            snapshot: &snapshot,
+            sample: &|name| sample(name),
+            targets: (self.sources.targets)(),
+            facts: (self.sources.facts)(),
+        };
+        Response::json(200, &api::status(parts, mono()))
+    }
+
+    fn health(&self) -> Response {
+        let word = if (self.sources.facts)().issues.is_empty() {
+            "healthy"
+        } else {
+            "degraded"
+        };
+        Response::json(200, &json!({ "status": word }))
+    }
+
+    fn events(&self, query: &EventQuery) -> Result<Response, Problem> {
+        let events = self.sources.store.events(query).map_err(|e| no_store(&e))?;
+        let lines: Vec<EventLine> = events.iter().map(EventLine::from).collect();
+        Ok(Response::json(200, &lines))
+    }
+
+    fn stream(&self, mut query: EventQuery, call: &Call) -> Result<Response, Problem> {
+        let slot = call.long_slot().ok_or_else(too_many)?;
+        let store = Arc::clone(&self.sources.store);
+        if query.after.is_none() && query.since.is_none() {
+            query.after = newest(&*store).map_err(|e| no_store(&e))?;
+        }
+        let follower = Follower {
+            store,
+            query: EventQuery {
+                end: End::Oldest,
+                limit: limits::CONTROL_PAGE,
+                ..query
+            },
+            call: call.clone(),
+            _slot: slot,
+        };
+        Ok(Response::event_stream(Box::new(move |write| {
+            follower.run(write)
+        })))
+    }
+
+    fn delivery(&self, id: DeliveryId, wait: bool, call: &Call) -> Result<Response, Problem> {
+        let store = &self.sources.store;
+        let _slot = if wait {
+            Some(call.long_slot().ok_or_else(too_many)?)
+        } else {
+            None
+        };
+        let deadline = mono() + limits::DELIVERY_WAIT;
+        loop {
+            let seen = store.generation();
+            let found = store.delivery(id).map_err(|e| no_store(&e))?;
+            let line = found.ok_or_else(|| Problem::new(404, "there is no such delivery"))?;
+            let left = deadline.since(mono());
+            if line.is_settled() || !wait || left.is_zero() || !call.is_wanted() {
+                return Ok(Response::json(200, &line));
+            }
+            // A settled delivery need not bring an event: the wait is one slice, whatever happens.
+            store.wait_change(seen, left.min(limits::CONTROL_SLICE));
+        }
+    }
+
+    fn verb(&self, asked: Asked, call: &Call) -> Result<Response, Problem> {
+        let Asked {
+            verb,
+            patterns,
+            wait,
+            by,
+        } = asked;
+        let _slot = call.long_slot().ok_or_else(too_many)?;
+        let (reply, answer) = bounded(1);
+        self.send(Command::Verb(VerbRequest {
+            verb,
+            patterns,
+            wait,
+            by,
+            reply,
+        }))?;
+        let done: VerbReply = wait_for(&answer, call)?;
+        match done {
+            Ok(results) => {
+                let ok = results.iter().all(|r| r.ok);
+                let status = if wait { 200 } else { 202 };
+                Ok(Response::json(status, &VerbAnswer { ok, results }))
+            }
+            Err(unknown) => {
+                Err(Problem::new(404, unknown.to_string()).with("nearest", unknown.nearest))
+            }
+        }
+    }
+
+    fn shutdown(&self, by: String, call: &Call) -> Result<Response, Problem> {
+        let (reply, answer) = bounded(1);
+        self.send(Command::Shutdown { by, reply })?;
+        wait_for(&answer, call)?;
+        let pid = std::process::id();
+        Ok(Response::json(202, &ShutdownAnswer { pid }))
+    }
+
+    fn notify_test(&self, target: String, by: String, call: &Call) -> Result<Response, Problem> {
+        let (reply, answer) = bounded(1);
+        self.send(Command::NotifyTest { target, by, reply })?;
+        let sent: Result<DeliveryId, UnknownTarget> = wait_for(&answer, call)?;
+        match sent {
+            Ok(delivery) => Ok(Response::json(202, &TestAnswer { delivery })),
+            Err(unknown) => {
+                Err(Problem::new(404, unknown.to_string()).with("nearest", unknown.nearest))
+            }
+        }
+    }
+
+    fn send(&self, command: Command) -> Result<(), Problem> {
+        self.sources
+            .commands
+            .send_timeout(command, limits::CONTROL_SEND)
+            .map_err(|error| {
+                if error.is_timeout() {
+                    Problem::new(503, "the supervisor is busy; try again")
+                } else {
+                    ending()
+                }
+            })
+    }
+}
+
+/// A verb as it was asked for.
+struct Asked {
+    verb: Verb,
+    patterns: Vec<String>,
+    wait: bool,
+    by: String,
+}
+
+/// The one answer to a command, for as long as somebody wants it: a verb may take as long as its programs.
+fn wait_for<T>(answer: &Receiver<T>, call: &Call) -> Result<T, Problem> {
+    loop {
+        match answer.recv_timeout(limits::CONTROL_SLICE) {
+            Ok(answer) => return Ok(answer),
+            Err(RecvTimeoutError::Timeout) if call.is_wanted() => {}
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
+                return Err(ending());
+            }
+        }
+    }
+}
+
+fn newest(store: &dyn StoreView) -> Result<Option<EventId>, SourceError> {
+    let query = EventQuery {
+        end: End::Newest,
+        limit: 1,
+        ..EventQuery::default()
+    };
+    Ok(store.events(&query)?.last().map(|e| e.id))
+}
+
+fn ending() -> Problem {
+    Problem::new(503, "the supervisor is shutting down")
+}
+
+fn too_many() -> Problem {
+    Problem::new(503, "too many requests that wait; try again")
+}
+
+fn no_store(error: &SourceError) -> Problem {
+    Problem::new(503, format!("the database did not answer: {error}"))
+}
+
+/// A stream of events to one reader.
+struct Follower {
+    store: Arc<dyn StoreView>,
+    query: EventQuery,
+    call: Call,
+    _slot: LongSlot,
+}
+
+impl Follower {
+    /// Until the reader goes or the server ends. A database that fails is asked again: the reader's place is
+    /// kept by the id of the last event it was sent.
+    fn run(mut self, write: &mut dyn FnMut(&[u8]) -> std::io::Result<()>) -> std::io::Result<()> {
+        write(b": events follow\n\n")?;
+        let mut quiet_since = mono();
+        while self.call.is_wanted() {
+            let seen = self.store.generation();
+            let sent = self.send_new(write)?;
+            if sent == limits::CONTROL_PAGE {
+                continue;
+            }
+            if sent > 0 {
+                quiet_since = mono();
+            } else if mono().since(quiet_since) >= limits::CONTROL_HEARTBEAT {
+                write(b": still here\n\n")?;
+                quiet_since = mono();
+            }
+            self.wait(seen, quiet_since + limits::CONTROL_HEARTBEAT);
+        }
+        // The last events of a shutdown are stored just before the server ends.
+        self.send_new(write).map(|_| ())
+    }
+
+    /// Until something was committed, the reader is gone, or it is time for a sign of life.
+    fn wait(&self, seen: u64, until: crate::clock::Mono) {
+        while self.call.is_wanted() {
+            let left = until.since(mono());
+            if left.is_zero()
+                || self
+                    .store
+                    .wait_change(seen, left.min(limits::CONTROL_SLICE))
+                    != seen
+            {
+                return;
+            }
+        }
+    }
+
+    fn send_new(
+        &mut self,
+        write: &mut dyn FnMut(&[u8]) -> std::io::Result<()>,
+    ) -> std::io::Result<usize> {
+        let events = match self.store.events(&self.query) {
+            Ok(events) => events,
+            Err(error) => {
+                log::warn!("control: events cannot be read for a follower: {error}");
+                return Ok(0);
+            }
+        };
+        for event in &events {
+            write(&frame(&EventLine::from(event))?)?;
+            self.query.after = Some(event.id);
+        }
+        Ok(events.len())
+    }
+}
+
+/// One server-sent event. JSON has no line breaks of its own, so one `data` line holds it.
+fn frame(line: &EventLine) -> std::io::Result<Vec<u8>> {
+    let data = serde_json::to_string(line)?;
+    Ok(format!("id: {}\nevent: {}\ndata: {data}\n\n", line.id, line.kind).into_bytes())
+}

@@ -1,0 +1,270 @@
+//! Which request means what: method, path and query to a [`Route`]. Pure; answers nothing itself.
+
+use super::http::Request;
+use super::response::Problem;
+use super::sources::{End, EventQuery};
+use crate::clock::Wall;
+use crate::ids::{DeliveryId, EventId};
+use crate::limits;
+use crate::model::command::Verb;
+use crate::model::event::EventKind;
+
+/// A request understood.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Route {
+    /// Everything at one moment.
+    Status,
+    /// One page of events.
+    Events(EventQuery),
+    /// Events as they come.
+    Stream(EventQuery),
+    /// The targets.
+    Targets,
+    /// One delivery, held while it is under way when `wait`.
+    Delivery {
+        /// Which.
+        id: DeliveryId,
+        /// Hold the answer.
+        wait: bool,
+    },
+    /// Whether it is alive.
+    Health,
+    /// Start, stop or restart.
+    Verb {
+        /// What to do.
+        verb: Verb,
+        /// The name in the path and those in `name=`.
+        patterns: Vec<String>,
+        /// Answer when it is done.
+        wait: bool,
+    },
+    /// End the supervisor.
+    Shutdown,
+    /// Send a test message.
+    NotifyTest(String),
+}
+
+const GET: &str = "GET";
+const POST: &str = "POST";
+
+/// What `request` asks for.
+///
+/// # Errors
+/// 404 for a path there is not, 405 for the wrong method, 400 for a bad parameter.
+pub fn route(request: &Request) -> Result<Route, Problem> {
+    let parts: Vec<&str> = request.path.iter().map(String::as_str).collect();
+    let (allow, route) = match parts.as_slice() {
+        ["healthz"] => (GET, Ok(Route::Health)),
+        ["api", "v1", rest @ ..] => resource(rest, request).ok_or_else(not_found)?,
+        _ => return Err(not_found()),
+    };
+    if request.method == allow {
+        return route;
+    }
+    let mut problem = Problem::new(405, format!("this takes {allow} only"));
+    problem.allow = Some(allow);
+    Err(problem)
+}
+
+type Resource = (&'static str, Result<Route, Problem>);
+
+fn resource(rest: &[&str], request: &Request) -> Option<Resource> {
+    Some(match rest {
+        ["status"] => (GET, Ok(Route::Status)),
+        ["targets"] => (GET, Ok(Route::Targets)),
+        ["targets", name, "test"] => (POST, Ok(Route::NotifyTest((*name).to_owned()))),
+        ["events"] => (GET, event_query(request).map(Route::Events)),
+        ["events", "stream"] => (GET, event_query(request).map(Route::Stream)),
+        ["deliveries", id] => (GET, delivery(id, request)),
+        ["shutdown"] => (POST, Ok(Route::Shutdown)),
+        ["programs", name, verb] => (POST, program_verb(name, verb, request)?),
+        _ => return None,
+    })
+}
+
+fn not_found() -> Problem {
+    Problem::new(404, "there is nothing at this path")
+}
+
+fn program_verb(name: &str, verb: &str, request: &Request) -> Option<Result<Route, Problem>> {
+    let verb = match verb {
+        "start" => Verb::Start,
+        "stop" => Verb::Stop,
+        "restart" => Verb::Restart,
+        _ => return None,
+    };
+    let patterns = std::iter::once(name)
+        .chain(request.params("name"))
+        .map(str::to_owned)
+        .collect();
+    Some(flag(request, "wait", true).map(|wait| Route::Verb {
+        verb,
+        patterns,
+        wait,
+    }))
+}
+
+fn delivery(id: &str, request: &Request) -> Result<Route, Problem> {
+    let id = id
+        .parse()
+        .map_err(|_| Problem::new(400, "this is not the id of a delivery"))?;
+    let wait = flag(request, "wait", false)?;
+    Ok(Route::Delivery { id, wait })
+}
+
+fn flag(request: &Request, name: &str, default: bool) -> Result<bool, Problem> {
+    match request.param(name) {
+        None => Ok(default),
+        Some("true" | "1" | "") => Ok(true),
+        Some("false" | "0") => Ok(false),
+        Some(_) => Err(Problem::new(400, format!("{name} must be true or false"))),
+    }
+}
+
+fn event_query(request: &Request) -> Result<EventQuery, Problem> {
+    // The header is what a browser's EventSource sends when it comes back.
+    let after = request
+        .param("after")
+        .or_else(|| request.header("last-event-id"));
+    let mut kinds = Vec::new();
+    for pattern in request.params("type") {
+        kinds.extend(kinds_like(pattern).map_err(|detail| Problem::new(400, detail))?);
+    }
+    let (end, limit) = match (request.param("last"), request.param("limit")) {
+        (Some(last), _) => (End::Newest, Some(last)),
+        (None, limit) => (End::Oldest, limit),
+    };
+    Ok(EventQuery {
+        after: after.map(event_id).transpose()?,
+        since: request.param("since").map(wall).transpose()?,
+        kinds,
+        end,
+        limit: limit.map_or(Ok(limits::CONTROL_PAGE), count)?,
+    })
+}
+
+fn event_id(text: &str) -> Result<EventId, Problem> {
+    text.parse()
+        .map_err(|_| Problem::new(400, "after must be the id of an event"))
+}
+
+fn wall(text: &str) -> Result<Wall, Problem> {
+    Wall::parse(text).ok_or_else(|| Problem::new(400, "since must be an RFC 3339 time"))
+}
+
+fn count(text: &str) -> Result<usize, Problem> {
+    match text.parse() {
+        Ok(n) => Ok(std::cmp::min(n, limits::CONTROL_PAGE)),
+        Err(_) => Err(Problem::new(400, "limit and last must be numbers")),
+    }
+}
+
+/// The kinds of event that `pattern` (`program.crashed`, `program.*`) means.
+///
+/// # Errors
+/// It means none; the sentence names the nearest.
+pub fn kinds_like(pattern: &str) -> Result<Vec<EventKind>, String> {
+    let glob = wildmatch::WildMatch::new(pattern);
+    let kinds: Vec<EventKind> = EventKind::ALL
+        .iter()
+        .copied()
+        .filter(|k| glob.matches(k.as_str()))
+        .collect();
+    if !kinds.is_empty() {
+        return Ok(kinds);
+    }
+    let names = EventKind::ALL.iter().map(|k| k.as_str());
+    let hint = match crate::text::nearest(pattern, names).first() {
+        Some(name) => format!("; did you mean \"{name}\"?"),
+        None => String::new(),
+    };
+    let pattern = crate::text::printable(pattern.as_bytes());
+    Err(format!("no event is called \"{pattern}\"{hint}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ask(method: &str, path: &[&str], query: &[(&str, &str)]) -> Result<Route, u16> {
+        let request = Request {
+            method: method.to_owned(),
+            path: path.iter().map(|p| (*p).to_owned()).collect(),
+            query: query
+                .iter()
+                .map(|(n, v)| ((*n).to_owned(), (*v).to_owned()))
+                .collect(),
+            ..Request::default()
+        };
+        route(&request).map_err(|p| p.status)
+    }
+
+    #[test]
+    fn every_path_has_one_method_and_unknown_ones_are_not_found() {
+        let known: [(&str, &[&str]); 9] = [
+            (GET, &["healthz"]),
+            (GET, &["api", "v1", "status"]),
+            (GET, &["api", "v1", "targets"]),
+            (GET, &["api", "v1", "events"]),
+            (GET, &["api", "v1", "events", "stream"]),
+            (
+                GET,
+                &["api", "v1", "deliveries", "01ARZ3NDEKTSV4RRFFQ69G5FAV"],
+            ),
+            (POST, &["api", "v1", "shutdown"]),
+            (POST, &["api", "v1", "programs", "web:0", "stop"]),
+            (POST, &["api", "v1", "targets", "ops", "test"]),
+        ];
+        for (method, path) in known {
+            assert!(ask(method, path, &[]).is_ok(), "{method} {path:?}");
+            let other = if method == GET { POST } else { GET };
+            assert_eq!(ask(other, path, &[]), Err(405), "{other} {path:?}");
+        }
+        for path in [
+            &["api"][..],
+            &["api", "v2", "status"],
+            &["api", "v1", "programs", "web", "explode"],
+            &[""],
+        ] {
+            assert_eq!(ask(GET, path, &[]), Err(404), "{path:?}");
+        }
+    }
+
+    #[test]
+    fn a_verb_takes_more_names_and_may_be_told_not_to_wait() {
+        let path = ["api", "v1", "programs", "tag:game", "restart"];
+        assert_eq!(
+            ask(POST, &path, &[("name", "db"), ("wait", "false")]),
+            Ok(Route::Verb {
+                verb: Verb::Restart,
+                patterns: vec!["tag:game".to_owned(), "db".to_owned()],
+                wait: false,
+            })
+        );
+        assert_eq!(ask(POST, &path, &[("wait", "maybe")]), Err(400));
+    }
+
+    #[test]
+    fn events_are_chosen_by_type_time_and_count() {
+        let path = ["api", "v1", "events"];
+        let asked = ask(GET, &path, &[("type", "storage.*"), ("last", "5")]);
+        let Ok(Route::Events(query)) = asked else {
+            panic!("{asked:?}");
+        };
+        assert_eq!(
+            query.kinds,
+            [EventKind::StorageDegraded, EventKind::StorageRestored]
+        );
+        assert_eq!((query.end, query.limit), (End::Newest, 5));
+        let huge = ask(GET, &path, &[("limit", "999999999")]);
+        assert!(matches!(huge, Ok(Route::Events(q)) if q.limit == limits::CONTROL_PAGE));
+        for bad in [
+            ("type", "nonsense"),
+            ("since", "yesterday"),
+            ("after", "x"),
+            ("limit", "-1"),
+        ] {
+            assert_eq!(ask(GET, &path, &[bad]), Err(400), "{bad:?}");
+        }
+    }
+}
