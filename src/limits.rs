@@ -140,6 +140,82 @@ const _: () = assert!(DELIVERY_WAIT.as_nanos() < CLIENT_TIMEOUT.as_nanos());
 
 // logs.
 
+/// What the kernel gives a pipe.
+pub const PIPE_BYTES: usize = 64 << 10;
+/// What a pipe grows to once it was seen full: 200 MB/s at one visit each [`PUMP_NAP`].
+pub const PIPE_BYTES_GROWN: usize = 1 << 20;
+/// Growth of all pipes together; a user without privileges has 64 MiB in all.
+pub const PIPE_GROWTH_MAX: usize = 32 << 20;
+/// The pump's rest between two visits of busy pipes: batching costs 20 times less than a wake-up a line.
+pub const PUMP_NAP: Duration = Duration::from_millis(5);
+/// Messages to the pump that may wait: two a run, for 2,000 runs at once. What does not fit is found by
+/// looking into the folder of pipes.
+pub const PUMP_INBOX: usize = 4_096;
+/// Ready pipes handled between two looks at the inbox.
+pub const PUMP_EVENTS: usize = 256;
+/// What is read at most from a pipe whose run is over while a stranger goes on writing into it.
+pub const PUMP_LAST_WORDS: usize = 4 << 20;
+/// Output kept in memory, of all programs together, while the log disk takes nothing.
+pub const SPILL_BYTES: usize = 8 << 20;
+/// How often a log disk that failed is tried again.
+pub const LOG_DISK_RETRY: Duration = Duration::from_secs(1);
+/// Lost output is reported at most this often.
+pub const LOG_DROPS_EVERY: Duration = Duration::from_secs(10);
+/// An index entry after this much time, or after [`INDEX_BYTES`].
+pub const INDEX_EVERY: Duration = Duration::from_secs(1);
+/// An index entry after this many bytes: 48 bytes of index for 64 KiB of output.
+pub const INDEX_BYTES: u64 = 64 << 10;
+/// How far back a run's beginning is looked for in the index.
+pub const INDEX_LOOK_BACK_BYTES: u64 = 192 << 10;
+/// What is read of a segment for its last lines.
+pub const TAIL_BYTES: u64 = 64 << 10;
+/// Characters of one of the last lines.
+pub const TAIL_LINE_CHARS: usize = 500;
+/// How long the last lines wait at most for the pump.
+pub const TAIL_WAIT_MAX: Duration = Duration::from_millis(200);
+/// A longer line is treated as several.
+pub const LOG_LINE_BYTES: usize = 16 << 10;
+/// The scanner's rest between two looks: records are for the database, not for the eye.
+pub const SCAN_NAP: Duration = Duration::from_millis(100);
+/// A batch the sink refused is offered again after this.
+pub const SCAN_RETRY: Duration = Duration::from_millis(250);
+/// Read of one file in one pass of the scanner.
+pub const SCAN_CHUNK_BYTES: usize = 1 << 20;
+/// Files whose chunks are in memory at once.
+pub const SCAN_FILES: usize = 8;
+/// From here a pass is more than 10 ms of work, and worth several threads.
+pub const SCAN_PARALLEL_BYTES: usize = 2 << 20;
+/// Threads of the scanner's pool, which exists only while there is a backlog.
+pub const SCAN_POOL: usize = 4;
+/// Records in one transaction.
+pub const RECORD_BATCH: usize = 50;
+/// A record waits at most this long for company.
+pub const RECORD_EVERY: Duration = Duration::from_secs(5);
+/// Bytes without a record after which a cursor is stored for its own sake.
+pub const CURSOR_BYTES: u64 = 1 << 20;
+/// What the terminal may be behind a program; more is skipped, and said.
+pub const PRINT_BEHIND_BYTES: u64 = 1 << 20;
+/// An unfinished line is shown after this.
+pub const PRINT_PARTIAL: Duration = Duration::from_secs(1);
+/// Width that names are padded to; longer ones stick out.
+pub const PRINT_NAME_WIDTH: usize = 20;
+/// A message between supervisor and holder: a tag and the name of a pipe.
+pub const HOLDER_MESSAGE_BYTES: usize = 256;
+/// Messages that may wait for a holder that does not read.
+pub const HOLDER_QUEUE: usize = 8_192;
+/// How long a holder may take to hand over, each message.
+pub const HANDOVER_MAX: Duration = Duration::from_secs(3);
+/// How long a holder tries to become the pump before it believes that another one is.
+pub const HOLDER_LOCK_WAIT: Duration = Duration::from_secs(10);
+/// Rest between two tries for the pump's lock, which the kernel frees with the process that had it.
+pub const PUMP_LOCK_RETRY: Duration = Duration::from_millis(20);
+/// How often an orphaned holder looks whether its state directory is still there.
+pub const HOLDER_LOOK: Duration = Duration::from_secs(10);
+
+const _: () = assert!(PIPE_BYTES_GROWN > PIPE_BYTES && PIPE_GROWTH_MAX >= PIPE_BYTES_GROWN);
+const _: () = assert!(LOG_LINE_BYTES < SCAN_CHUNK_BYTES);
+const _: () = assert!((LOG_LINE_BYTES as u64) < TAIL_BYTES);
+
 // metrics and procfs.
 
 /// Bytes of `/proc/PID/stat` that are read: 52 numbers of at most 20 digits and a name of at most 64 bytes.

@@ -1,1 +1,424 @@
-//! logs.
+//! Output of programs: from named pipes to segment files, and from there to the database, the terminal and the
+//! messages. Never starts or signals a process, and never decides whether a program runs.
+//!
+//! ```text
+//! program ──FIFO──▶ pump (splice) ──▶ logs/NAME/out.log, out.idx ──▶ log-scan ──▶ record sink
+//!              ╲                                              ╲──▶ log-print ──▶ terminal
+//!               ╲── holder process: keeps FIFOs open; pumps when there is no supervisor
+//! ```
+//!
+//! Threads: "pump" ([`pumping`]), "log-scan" ([`scan`]), "log-print" ([`print`], only with a terminal); for a
+//! backlog "log-pool-N". They are joined by [`Logs::finish`] in this order: pump, then the readers, each of
+//! which ends when the pump is gone and everything has been read.
+//!
+//! Architecture invariant: [`Logs::open_run`], [`Logs::run_over`] and [`Logs::spawn_failed`] wait for no other
+//! thread and open no segment: the one who supervises calls them.
+
+mod batch;
+pub mod holder;
+pub mod index;
+pub mod level;
+mod lines;
+mod link;
+mod lock;
+mod paint;
+mod pipes;
+mod print;
+mod progress;
+mod pump;
+mod pumping;
+mod scan;
+mod segments;
+mod spill;
+mod tail;
+mod wire;
+
+#[cfg(test)]
+mod tests;
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crossbeam::channel::{Receiver, Sender, bounded};
+use parking_lot::Mutex;
+use rustix::event::{EventfdFlags, eventfd};
+
+pub use self::holder::HolderSeat;
+pub use self::pipes::{PipeId, RunPipes};
+pub use self::print::Terminal;
+pub use self::pump::Notice;
+pub use self::pumping::NoticeSink;
+pub use self::scan::RecordSink;
+pub use self::segments::Source;
+
+use self::index::Mark;
+use self::pipes::PipeDir;
+use self::print::Printer;
+use self::pump::Pump;
+use self::pumping::{Command, Pumping};
+use self::scan::Scanner;
+use crate::clock::{self, Mono};
+use crate::ids::RunId;
+use crate::limits;
+use crate::model::log::{LogCursor, Stream};
+use crate::model::name::InstanceName;
+use crate::thread::spawn_named;
+
+/// A fault at start, or when a run's pipes are made.
+#[derive(Debug, thiserror::Error)]
+pub enum LogsError {
+    /// A folder, file or lock of the state directory.
+    #[error("cannot prepare the output of programs in {path}")]
+    StateDir {
+        /// The state directory.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// What this room is given at start.
+pub struct Setup {
+    /// Where everything lies; the caller has its lock.
+    pub state_dir: PathBuf,
+    /// How far records were derived, from the database.
+    pub cursors: Vec<LogCursor>,
+    /// Takes log records with the cursors that go with them.
+    pub records: RecordSink,
+    /// Takes what the pump has to tell; must not wait.
+    pub notices: NoticeSink,
+    /// Where output is shown; `None`: nowhere.
+    pub terminal: Option<Terminal>,
+}
+
+/// What was found at start.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Started {
+    /// Pipes of an earlier supervisor's runs that somebody may still write to; they are pumped already.
+    pub adopted: Vec<PipeId>,
+    /// An earlier supervisor's holder goes on as ours; without one, start one ([`Logs::holder_seat`]).
+    pub has_holder: bool,
+}
+
+/// What the end brought to safety.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Drained {
+    /// Bytes written to segments since start.
+    pub bytes: u64,
+    /// Pipes that ended since start, two a run.
+    pub pipes: u64,
+    /// Records handed to the sink since start.
+    pub records: u64,
+    /// Bytes lost since start, because the disk took nothing.
+    pub dropped: u64,
+    /// Everything ended in time.
+    pub is_complete: bool,
+}
+
+/// The point after which the end no longer waits; none at first.
+#[derive(Debug, Default)]
+struct Deadline(AtomicU64);
+
+impl Deadline {
+    fn set(&self, at: Mono) {
+        self.0.store(at.nanos().max(1), Ordering::Release);
+    }
+
+    fn has_passed(&self) -> bool {
+        let at = self.0.load(Ordering::Acquire);
+        at != 0 && clock::mono().nanos() >= at
+    }
+}
+
+/// A handle; clones share it. When the last one goes without [`Logs::finish`], the pipes are left to the
+/// holder, as after a crash.
+#[derive(Clone)]
+pub struct Logs(Arc<Inner>);
+
+struct Inner {
+    state_dir: PathBuf,
+    pipes: PipeDir,
+    /// Taken away first when the last handle goes: the pump sees its inbox close.
+    inbox: Option<Sender<Command>>,
+    wake: Arc<OwnedFd>,
+    was_full: Arc<AtomicBool>,
+    finish_by: Arc<Deadline>,
+    threads: Mutex<Option<Threads>>,
+}
+
+struct Threads {
+    pump: JoinHandle<()>,
+    scan: (JoinHandle<()>, Receiver<u64>),
+    print: Option<(JoinHandle<()>, Receiver<()>)>,
+}
+
+impl Logs {
+    /// Takes over what an earlier supervisor left, and starts the threads.
+    ///
+    /// # Errors
+    /// The state directory cannot be used, or there is no room for threads.
+    pub fn start(setup: Setup) -> Result<(Self, Started), LogsError> {
+        let path = setup.state_dir.clone();
+        start(setup).map_err(|source| LogsError::StateDir { path, source })
+    }
+
+    /// Makes the pipes of a run. A handful of system calls; waits for nobody.
+    ///
+    /// # Errors
+    /// No descriptors or no room for the pipes.
+    pub fn open_run(&self, instance: &InstanceName, run: RunId) -> io::Result<RunPipes> {
+        let make = |stream| {
+            self.0.pipes.make(PipeId {
+                run,
+                instance: instance.clone(),
+                stream,
+            })
+        };
+        let out = make(Stream::Stdout)?;
+        let err = match make(Stream::Stderr) {
+            Ok(err) => err,
+            Err(e) => {
+                self.0.pipes.unlink(&out.id);
+                return Err(e);
+            }
+        };
+        let paths = [self.0.pipes.path_of(&out.id), self.0.pipes.path_of(&err.id)];
+        self.tell(Command::Register([
+            (out.id, out.reader),
+            (err.id, err.reader),
+        ]));
+        Ok(RunPipes {
+            stdout: out.writer,
+            stderr: err.writer,
+            paths,
+        })
+    }
+
+    /// The run of [`Logs::open_run`] was not spawned: its pipes go. Drop its [`RunPipes`] too.
+    pub fn spawn_failed(&self, run: RunId) {
+        self.tell(Command::Over(run));
+    }
+
+    /// The run's tree is gone: what is in its pipes is written, then they are closed and removed. For a run
+    /// whose pipes ended already (nobody had them open any more) nothing is left to do.
+    pub fn run_over(&self, run: RunId) {
+        self.tell(Command::Over(run));
+    }
+
+    /// The last `n` lines of `run`, clean and short, errors first in importance. Waits for the pump
+    /// [`limits::TAIL_WAIT_MAX`] at most: not for the one who supervises.
+    #[must_use]
+    pub fn tail(&self, instance: &InstanceName, run: RunId, n: usize) -> Vec<String> {
+        let (done, is_done) = bounded(1);
+        self.tell(Command::Drain(instance.clone(), done));
+        // Late is no fault: what is in the file then has to do.
+        let _ = is_done.recv_timeout(limits::TAIL_WAIT_MAX);
+        tail::read(&self.0.state_dir, instance, run, n)
+    }
+
+    /// Makes a place for a holder: spawn it with these, and it guards the pipes there are and those to come.
+    ///
+    /// # Errors
+    /// No descriptors, or a pump that is far behind: try again later.
+    pub fn holder_seat(&self) -> io::Result<HolderSeat> {
+        let (ours, theirs) = link::pair()?;
+        if !self.tell(Command::Attach(ours)) {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        Ok(HolderSeat {
+            argv: holder::argv(&self.0.state_dir),
+            stdin: theirs,
+        })
+    }
+
+    /// The clean end, when all programs have been stopped: pipes are emptied, records handed on, the rest shown,
+    /// the holder sent away. Waits until `deadline` at most. A second call does nothing.
+    #[must_use]
+    pub fn finish(&self, deadline: Mono) -> Drained {
+        let Some(threads) = self.0.threads.lock().take() else {
+            return Drained::default();
+        };
+        self.0.finish_by.set(deadline);
+        let left = || deadline.since(clock::mono());
+        let (done, is_done) = bounded(1);
+        self.0.tell_last(Command::Finish(done), left());
+        let totals = is_done.recv_timeout(left());
+        let (scan, records) = threads.scan;
+        let records = totals.and_then(|_| records.recv_timeout(left()));
+        let shown = threads.print.map(|(thread, shown)| {
+            let shown = totals.and_then(|_| shown.recv_timeout(left()));
+            shown.map(|()| thread)
+        });
+        // Only what has said that it is done is joined: the others may hang in a sink, and the end must not.
+        if totals.is_ok() {
+            join(threads.pump);
+        }
+        if records.is_ok() {
+            join(scan);
+        }
+        let is_shown = match shown {
+            Some(Ok(thread)) => {
+                join(thread);
+                true
+            }
+            Some(Err(_)) => false,
+            None => true,
+        };
+        let pump = totals.unwrap_or_default();
+        Drained {
+            bytes: pump.bytes,
+            pipes: pump.pipes_closed,
+            records: records.unwrap_or_default(),
+            dropped: pump.dropped,
+            is_complete: totals.is_ok() && records.is_ok() && is_shown,
+        }
+    }
+
+    fn tell(&self, command: Command) -> bool {
+        self.0.tell(command)
+    }
+}
+
+impl Inner {
+    fn tell(&self, command: Command) -> bool {
+        let Some(inbox) = &self.inbox else {
+            return false;
+        };
+        let is_told = inbox.try_send(command).is_ok();
+        if !is_told {
+            // Full: what is on disk says what was missed. A pipe that is not told to be over ends by itself
+            // when its last writer goes.
+            self.was_full.store(true, Ordering::Release);
+        }
+        self.wake();
+        is_told
+    }
+
+    fn tell_last(&self, command: Command, max_wait: Duration) {
+        self.wake();
+        if let Some(inbox) = &self.inbox {
+            // The one who waits for the answer sees that there is none.
+            let _ = inbox.send_timeout(command, max_wait);
+        }
+        self.wake();
+    }
+
+    fn wake(&self) {
+        // It fails only when a wake-up waits already.
+        let _ = rustix::io::write(&self.wake, &1_u64.to_ne_bytes());
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.inbox = None;
+        self.wake();
+        if let Some(threads) = self.threads.get_mut().take() {
+            join(threads.pump);
+        }
+    }
+}
+
+fn join(thread: JoinHandle<()>) {
+    // A panic was logged by the thread itself.
+    let _ = thread.join();
+}
+
+fn start(setup: Setup) -> io::Result<(Logs, Started)> {
+    let state_dir = setup.state_dir.as_path();
+    let pipes = PipeDir::open(state_dir)?;
+    let taken = link::take_over(state_dir);
+    let lock = link::take_lock(state_dir)?;
+    let finish_by = Arc::<Deadline>::default();
+    let (progress, watch) = progress::pair();
+    let mut readers = vec![progress];
+    let mut scanner = Scanner::new(state_dir, watch, setup.records, Arc::clone(&finish_by));
+    scanner.resume(setup.cursors)?;
+    let printer = setup.terminal.map(|terminal| {
+        let (progress, watch) = progress::pair();
+        readers.push(progress);
+        Printer::new(state_dir, watch, terminal, Arc::clone(&finish_by))
+    });
+    let mut pump = Pump::new(state_dir, readers)?;
+    let adopted = adopt(&mut pump, taken.pipes)?;
+    let started = Started {
+        adopted,
+        has_holder: taken.link.is_some(),
+    };
+    let (inbox, orders) = bounded(limits::PUMP_INBOX);
+    let wake = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
+    let was_full = Arc::<AtomicBool>::default();
+    let mut pumping = Pumping {
+        pump,
+        inbox: orders,
+        wake: Arc::clone(&wake),
+        was_full: Arc::clone(&was_full),
+        link: None,
+        notices: setup.notices,
+        lock,
+    };
+    pumping.prepare(taken.link)?;
+    let threads = spawn(pumping, scanner, printer)?;
+    let inner = Inner {
+        state_dir: setup.state_dir,
+        pipes,
+        inbox: Some(inbox),
+        wake,
+        was_full,
+        finish_by,
+        threads: Mutex::new(Some(threads)),
+    };
+    Ok((Logs(Arc::new(inner)), started))
+}
+
+fn adopt(pump: &mut Pump, handed: Vec<(PipeId, OwnedFd)>) -> io::Result<Vec<PipeId>> {
+    for (id, fd) in handed {
+        pump.add(id, fd, Mark::Running);
+    }
+    pump.add_leftovers()?;
+    pump.settle();
+    let mut adopted: Vec<PipeId> = pump.pipes().cloned().collect();
+    adopted.sort();
+    Ok(adopted)
+}
+
+fn spawn(pumping: Pumping, scanner: Scanner, printer: Option<Printer>) -> io::Result<Threads> {
+    let pump = spawn_named("pump", move || pumping.run())?;
+    let (said, records) = bounded(1);
+    let scan = spawn_named("log-scan", move || {
+        let count = scanner.run();
+        // Nobody listens after a finish that was too late.
+        let _ = said.try_send(count);
+    })?;
+    let print = match printer {
+        None => None,
+        Some(printer) => {
+            let (said, shown) = bounded(1);
+            let thread = spawn_named("log-print", move || {
+                printer.run();
+                let _ = said.try_send(());
+            })?;
+            Some((thread, shown))
+        }
+    };
+    Ok(Threads {
+        pump,
+        scan: (scan, records),
+        print,
+    })
+}
+
+/// The segment that holds what `instance` writes to `stream`.
+#[must_use]
+pub fn segment_path(state_dir: &Path, instance: &InstanceName, stream: Stream) -> PathBuf {
+    let source = Source {
+        instance: instance.clone(),
+        stream,
+    };
+    source.segment(state_dir)
+}

@@ -1,0 +1,263 @@
+//! The index beside a segment: when how much of it had been written, and by which run. An aid that may lag
+//! or be missing; never needed to read the segment itself.
+//!
+//! Format: entries of [`ENTRY`] bytes, appended. Little endian: time in milliseconds since the epoch (i64),
+//! length of the segment at that time (u64), kind (u8: 1 start, 2 while it ran, 3 end), five zero bytes, the
+//! run's id as 26 characters. A torn last entry is not read and is overwritten.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+
+use super::segments::open_for_writing;
+use crate::clock::{Mono, Wall};
+use crate::ids::RunId;
+use crate::limits;
+
+/// Bytes of one entry.
+pub(super) const ENTRY: usize = 48;
+const ENTRY_U64: u64 = ENTRY as u64;
+
+/// Why an entry was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mark {
+    /// The run's pipe was opened: its bytes are at `offset` and after it.
+    Start,
+    /// The bytes before `offset` had been written by then, the last of them by the run.
+    Running,
+    /// The run's pipe ended: its bytes are before `offset`.
+    End,
+}
+
+/// One entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// When.
+    pub time: Wall,
+    /// The segment's length then.
+    pub offset: u64,
+    /// Why.
+    pub mark: Mark,
+    /// Which run.
+    pub run: RunId,
+}
+
+impl Entry {
+    fn encode(&self) -> [u8; ENTRY] {
+        let mut out = [0; ENTRY];
+        out[..8].copy_from_slice(&self.time.millis().to_le_bytes());
+        out[8..16].copy_from_slice(&self.offset.to_le_bytes());
+        out[16] = match self.mark {
+            Mark::Start => 1,
+            Mark::Running => 2,
+            Mark::End => 3,
+        };
+        out[22..].copy_from_slice(self.run.to_string().as_bytes());
+        out
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let number = |from: usize| Some(<[u8; 8]>::try_from(bytes.get(from..from + 8)?).ok()?);
+        let mark = match bytes.get(16)? {
+            1 => Mark::Start,
+            2 => Mark::Running,
+            3 => Mark::End,
+            _ => return None,
+        };
+        Some(Self {
+            time: Wall::from_millis(i64::from_le_bytes(number(0)?)),
+            offset: u64::from_le_bytes(number(8)?),
+            mark,
+            run: std::str::from_utf8(bytes.get(22..ENTRY)?)
+                .ok()?
+                .parse()
+                .ok()?,
+        })
+    }
+}
+
+/// Whether enough time or bytes have passed for another entry.
+fn is_due(last: Option<(Mono, u64)>, offset: u64, now: Mono) -> bool {
+    last.is_none_or(|(at, before)| {
+        now.since(at) >= limits::INDEX_EVERY
+            || offset.saturating_sub(before) >= limits::INDEX_BYTES
+            || offset < before
+    })
+}
+
+/// The writing side, of the pump alone.
+#[derive(Debug)]
+pub(super) struct IndexWriter {
+    path: PathBuf,
+    file: Option<File>,
+    last: Option<(Mono, u64)>,
+    is_failing: bool,
+}
+
+impl IndexWriter {
+    pub(super) fn new(path: PathBuf) -> Self {
+        Self {
+            path,
+            file: None,
+            last: None,
+            is_failing: false,
+        }
+    }
+
+    /// Notes that the segment grew, if it is time to.
+    pub(super) fn grew(&mut self, entry: &Entry, now: Mono) {
+        if is_due(self.last, entry.offset, now) {
+            self.note(entry, now);
+        }
+    }
+
+    /// Writes an entry. A fault is said once: output matters more than its index.
+    pub(super) fn note(&mut self, entry: &Entry, now: Mono) {
+        self.last = Some((now, entry.offset));
+        match self.append(entry) {
+            Ok(()) => self.is_failing = false,
+            Err(e) => {
+                self.file = None;
+                if !self.is_failing {
+                    log::warn!("cannot write {}: {e}", self.path.display());
+                }
+                self.is_failing = true;
+            }
+        }
+    }
+
+    fn append(&mut self, entry: &Entry) -> io::Result<()> {
+        if self.file.is_none() {
+            self.file = Some(open_for_writing(&self.path)?);
+        }
+        let file = self.file.as_ref().expect("opened above");
+        let len = file.metadata()?.len();
+        file.write_all_at(&entry.encode(), len - len % ENTRY_U64)
+    }
+}
+
+/// The reading side.
+#[derive(Debug)]
+pub struct Index {
+    file: File,
+    entries: u64,
+}
+
+impl Index {
+    /// Opens the index at `path`, as long as it is at this moment.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let file = File::open(path)?;
+        let entries = file.metadata()?.len() / ENTRY_U64;
+        Ok(Self { file, entries })
+    }
+
+    /// Entry `at`, counted from zero; none when there is none or it is damaged.
+    #[must_use]
+    pub fn get(&self, at: u64) -> Option<Entry> {
+        if at >= self.entries {
+            return None;
+        }
+        let mut bytes = [0; ENTRY];
+        self.file.read_exact_at(&mut bytes, at * ENTRY_U64).ok()?;
+        Entry::decode(&bytes)
+    }
+
+    /// The newest entry.
+    #[must_use]
+    pub fn last(&self) -> Option<Entry> {
+        self.get(self.entries.checked_sub(1)?)
+    }
+
+    /// The first entry written when the byte before `offset` was there: the nearest known moment for it, and
+    /// the run. None when the index does not reach so far yet.
+    #[must_use]
+    pub fn locate(&self, offset: u64) -> Option<Entry> {
+        let (mut low, mut high) = (0, self.entries);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let entry = self.get(middle)?;
+            // A start says nothing of the bytes before it: they are another run's.
+            if entry.offset < offset {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        self.get(low)
+    }
+
+    /// The bytes `run` can have written: from its start to the next run's start (`None`: to the end). Looks
+    /// back a bounded way; a start that is farther gives 0.
+    #[must_use]
+    pub fn span(&self, run: RunId) -> (u64, Option<u64>) {
+        let look = limits::INDEX_LOOK_BACK_BYTES / ENTRY_U64;
+        let mut end = None;
+        for at in (self.entries.saturating_sub(look)..self.entries).rev() {
+            let Some(entry) = self.get(at) else { continue };
+            if entry.mark == Mark::Start {
+                if entry.run == run {
+                    return (entry.offset, end);
+                }
+                end = Some(entry.offset);
+            }
+        }
+        (0, end)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write as _;
+    use std::time::Duration;
+
+    fn entry(time: i64, offset: u64, mark: Mark, run: RunId) -> Entry {
+        Entry {
+            time: Wall::from_millis(time),
+            offset,
+            mark,
+            run,
+        }
+    }
+
+    #[test]
+    fn entries_read_back_and_a_torn_one_is_overwritten() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("out.idx");
+        let (first, second) = (RunId::new(), RunId::new());
+        let now = Mono::from_nanos(0);
+        let mut writer = IndexWriter::new(path.clone());
+        writer.note(&entry(10, 0, Mark::Start, first), now);
+        writer.note(&entry(20, 100, Mark::Running, first), now);
+        std::fs::OpenOptions::new()
+            .append(true)
+            .open(&path)
+            .and_then(|mut f| f.write_all(&[7; 20]))
+            .expect("torn");
+        assert_eq!(
+            Index::open(&path).expect("opens").last().map(|e| e.offset),
+            Some(100)
+        );
+        writer.note(&entry(30, 150, Mark::End, first), now);
+        writer.note(&entry(40, 150, Mark::Start, second), now);
+        let index = Index::open(&path).expect("opens");
+        assert_eq!(index.last(), Some(entry(40, 150, Mark::Start, second)));
+        assert_eq!(index.locate(1).map(|e| e.time.millis()), Some(20));
+        assert_eq!(index.locate(150).map(|e| e.run), Some(first));
+        assert_eq!(index.locate(151), None);
+        assert_eq!(index.span(first), (0, Some(150)));
+        assert_eq!(index.span(second), (150, None));
+    }
+
+    #[test]
+    fn an_entry_comes_after_a_second_or_64_kib_or_when_the_file_was_cut() {
+        let start = Mono::from_nanos(0);
+        let later = start + Duration::from_secs(1);
+        assert!(is_due(None, 1, start));
+        assert!(!is_due(Some((start, 0)), 100, start));
+        assert!(is_due(Some((start, 0)), 100, later));
+        assert!(is_due(Some((start, 0)), limits::INDEX_BYTES, start));
+        assert!(is_due(Some((start, 50)), 10, start));
+    }
+}

@@ -1,0 +1,211 @@
+//! Named pipes of runs: their names, making them, finding the ones left behind. Never reads or writes one.
+
+use std::fmt;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, mkdirat, mkfifoat, openat, unlinkat};
+use rustix::io::Errno;
+
+use super::segments::Source;
+use crate::ids::RunId;
+use crate::model::log::Stream;
+use crate::model::name::InstanceName;
+
+/// The length of a run id as text.
+const RUN_CHARS: usize = 26;
+
+/// One pipe: whose output, of which run. Its name in the file system says all of it, so that whoever
+/// finds a pipe knows what to do with it, with no other memory.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PipeId {
+    /// The run that writes.
+    pub run: RunId,
+    /// Whose run.
+    pub instance: InstanceName,
+    /// Which of its outputs.
+    pub stream: Stream,
+}
+
+impl PipeId {
+    /// Reads a file name such as `01J….web:0.out`. Nothing else than a pipe of ours gives an id.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        let (run, rest) = name.split_at_checked(RUN_CHARS)?;
+        let (instance, stream) = rest.strip_prefix('.')?.rsplit_once('.')?;
+        let stream = match stream {
+            "out" => Stream::Stdout,
+            "err" => Stream::Stderr,
+            _ => return None,
+        };
+        if instance.is_empty() || instance.starts_with('.') || instance.contains('/') {
+            return None;
+        }
+        Some(Self {
+            run: run.parse().ok()?,
+            instance: instance.parse().ok()?,
+            stream,
+        })
+    }
+
+    /// The pipe that `path` (as `/proc/PID/fd/1` shows it) leads to, if it is one of `state_dir`'s.
+    #[must_use]
+    pub fn of_path(state_dir: &Path, path: &Path) -> Option<Self> {
+        let name = path.strip_prefix(state_dir.join(PIPES)).ok()?.to_str()?;
+        // A pipe that was unlinked while open is shown with this end.
+        Self::parse(name.strip_suffix(" (deleted)").unwrap_or(name))
+    }
+
+    pub(super) fn source(&self) -> Source {
+        Source {
+            instance: self.instance.clone(),
+            stream: self.stream,
+        }
+    }
+}
+
+/// The file name.
+impl fmt::Display for PipeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let stem = super::segments::stem(self.stream);
+        write!(f, "{}.{}.{stem}", self.run, self.instance)
+    }
+}
+
+/// The folder of pipes in the state directory.
+pub(super) const PIPES: &str = "pipes";
+
+/// What a run's process is given. Its own opens, read-write: a supervisor that dies causes no SIGPIPE.
+#[derive(Debug)]
+pub struct RunPipes {
+    /// Becomes its standard output.
+    pub stdout: OwnedFd,
+    /// Becomes its standard error.
+    pub stderr: OwnedFd,
+    /// Where the two pipes are, standard output first.
+    pub paths: [PathBuf; 2],
+}
+
+/// The folder of pipes, kept open.
+#[derive(Clone, Debug)]
+pub(super) struct PipeDir {
+    dir: Arc<OwnedFd>,
+    path: PathBuf,
+}
+
+/// Both ends of one pipe as made: the program's, and the pump's.
+pub(super) struct Made {
+    pub id: PipeId,
+    pub writer: OwnedFd,
+    pub reader: OwnedFd,
+}
+
+impl PipeDir {
+    /// Makes the folder (0700) when it is not there.
+    pub(super) fn open(state_dir: &Path) -> io::Result<Self> {
+        let path = state_dir.join(PIPES);
+        match mkdirat(CWD, &path, Mode::RWXU) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(e) => return Err(e.into()),
+        }
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let dir = openat(CWD, &path, flags, Mode::empty())?;
+        Ok(Self {
+            dir: Arc::new(dir),
+            path,
+        })
+    }
+
+    pub(super) fn path_of(&self, id: &PipeId) -> PathBuf {
+        self.path.join(id.to_string())
+    }
+
+    /// Makes one pipe and opens it for both sides.
+    pub(super) fn make(&self, id: PipeId) -> io::Result<Made> {
+        let name = id.to_string();
+        mkfifoat(&self.dir, name.as_str(), Mode::RUSR | Mode::WUSR)?;
+        let flags = OFlags::RDWR | OFlags::CLOEXEC;
+        let ends = openat(&self.dir, name.as_str(), flags, Mode::empty())
+            .and_then(|writer| Ok((writer, self.open_reader(&name)?)));
+        match ends {
+            Ok((writer, reader)) => Ok(Made { id, writer, reader }),
+            Err(e) => {
+                self.unlink(&id);
+                Err(e.into())
+            }
+        }
+    }
+
+    /// Our own open for reading: a program that makes its end non-blocking does not touch ours, and with no
+    /// writer left we see it.
+    pub(super) fn open_reader(&self, name: &str) -> rustix::io::Result<OwnedFd> {
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        openat(&self.dir, name, flags, Mode::empty())
+    }
+
+    /// Removes the name; a pipe that is gone already is no fault.
+    pub(super) fn unlink(&self, id: &PipeId) {
+        match unlinkat(&self.dir, id.to_string(), AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => {}
+            Err(e) => log::warn!("cannot remove pipe {id}: {e}"),
+        }
+    }
+
+    /// The pipes that are there, in the order of their runs.
+    pub(super) fn list(&self) -> io::Result<Vec<PipeId>> {
+        let mut found = Vec::new();
+        for entry in std::fs::read_dir(&self.path)? {
+            let entry = entry?;
+            let is_pipe = {
+                use std::os::unix::fs::FileTypeExt as _;
+                entry.file_type()?.is_fifo()
+            };
+            if let Some(id) = entry.file_name().to_str().and_then(PipeId::parse)
+                && is_pipe
+            {
+                found.push(id);
+            }
+        }
+        found.sort();
+        Ok(found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_of_a_pipe_says_whose_it_is_and_strangers_are_not_ours() {
+        for instance in [
+            InstanceName::single("web"),
+            InstanceName::indexed("a.b-c_d.out", 12),
+        ] {
+            let id = PipeId {
+                run: RunId::new(),
+                instance,
+                stream: Stream::Stderr,
+            };
+            assert_eq!(PipeId::parse(&id.to_string()), Some(id.clone()));
+            let path = PathBuf::from(format!("/s/pipes/{id} (deleted)"));
+            assert_eq!(PipeId::of_path(Path::new("/s"), &path), Some(id));
+            assert_eq!(PipeId::of_path(Path::new("/other"), &path), None);
+        }
+        let run = RunId::new();
+        for bad in [
+            "pump.lock".to_owned(),
+            "01ARZ".to_owned(),
+            format!("{run}.out"),
+            format!("{run}..out"),
+            format!("{run}.web.in"),
+            format!("{run}.a/b.out"),
+            format!("{run}.....out"),
+            format!("{run}.web:x.out"),
+            format!("{run}é.web.out"),
+        ] {
+            assert_eq!(PipeId::parse(&bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,485 @@
+//! The thread "log-scan": reads new lines of segments from their cursors and hands on those that say something
+//! is wrong, in batches with the cursors that go with them. Never moves a cursor ahead of a batch that was
+//! taken, so a line is recorded exactly once when the sink stores both in one transaction.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossbeam::channel::{RecvTimeoutError, never};
+use rayon::prelude::*;
+
+use super::Deadline;
+use super::batch::{Batcher, Place};
+use super::index::Index;
+use super::level::detect;
+use super::lines::split;
+use super::progress::Watch;
+use super::segments::Source;
+use crate::clock;
+use crate::limits;
+use crate::model::log::{Level, LogBatch, LogCursor, LogRecord};
+use crate::thread::spawn_named;
+
+/// Takes a batch; `false` refuses it for now, and it is offered again.
+pub type RecordSink = Box<dyn Fn(LogBatch) -> bool + Send>;
+
+/// Lines at this level and above are kept.
+const KEEP: Level = Level::Warn;
+
+/// See the file's head.
+pub(super) struct Scanner {
+    state_dir: PathBuf,
+    watch: Watch,
+    sink: RecordSink,
+    finish_by: Arc<Deadline>,
+    read: HashMap<Source, Reading>,
+    /// What there is to read, and whether its last line is all there will be of it.
+    dirty: BTreeMap<Source, bool>,
+    batcher: Batcher,
+    pool: Option<rayon::ThreadPool>,
+    records: u64,
+}
+
+/// How far a source has been read.
+#[derive(Clone, Copy, Debug)]
+struct Reading {
+    place: Place,
+    /// In the middle of a line longer than a piece: what its beginning said.
+    within: Option<Option<Level>>,
+}
+
+/// A piece of one segment, read.
+struct Chunk {
+    source: Source,
+    bytes: Vec<u8>,
+    start: Reading,
+    has_more: bool,
+    is_final: bool,
+}
+
+/// A line worth keeping.
+#[derive(Debug, PartialEq, Eq)]
+struct Found {
+    line: Vec<u8>,
+    level: Level,
+    /// Bytes of the chunk up to its end.
+    end: usize,
+}
+
+/// What a chunk came to.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Derived {
+    found: Vec<Found>,
+    used: usize,
+    within: Option<Option<Level>>,
+}
+
+/// The sink still refuses at the end of the time there is.
+struct GaveUp;
+
+impl Scanner {
+    pub(super) fn new(
+        state_dir: &Path,
+        watch: Watch,
+        sink: RecordSink,
+        finish_by: Arc<Deadline>,
+    ) -> Self {
+        Self {
+            state_dir: state_dir.to_owned(),
+            watch,
+            sink,
+            finish_by,
+            read: HashMap::new(),
+            dirty: BTreeMap::new(),
+            batcher: Batcher::default(),
+            pool: None,
+            records: 0,
+        }
+    }
+
+    /// Begins where the database says the last one ended, and with everything written since.
+    pub(super) fn resume(&mut self, cursors: Vec<LogCursor>) -> io::Result<()> {
+        for cursor in cursors {
+            let source = Source {
+                instance: cursor.instance,
+                stream: cursor.stream,
+            };
+            let place = Place {
+                inode: cursor.inode,
+                offset: cursor.offset,
+            };
+            let reading = Reading {
+                place,
+                within: None,
+            };
+            self.read.insert(source, reading);
+        }
+        self.dirty = Source::all(&self.state_dir)?
+            .into_iter()
+            .map(|s| (s, false))
+            .collect();
+        Ok(())
+    }
+
+    /// Runs until the pump is gone and everything it wrote has been read; gives the number of records.
+    pub(super) fn run(mut self) -> u64 {
+        let mut is_end = false;
+        loop {
+            for (source, grown) in self.watch.take() {
+                *self.dirty.entry(source).or_default() |= grown.has_ended;
+            }
+            while !self.dirty.is_empty() && !self.finish_by.has_passed() {
+                if self.pass().is_err() {
+                    return self.records;
+                }
+            }
+            self.pool = None;
+            let now = clock::mono();
+            if self.batcher.is_due(now, is_end) && self.flush().is_err() {
+                return self.records;
+            }
+            if is_end {
+                return self.records;
+            }
+            let timeout = self.batcher.deadline().map(|at| at.since(now));
+            is_end = self.rest(timeout);
+        }
+    }
+
+    /// Waits for growth; whether the pump is gone.
+    fn rest(&self, timeout: Option<Duration>) -> bool {
+        let woken = match timeout {
+            Some(timeout) => self.watch.woken.recv_timeout(timeout),
+            None => self
+                .watch
+                .woken
+                .recv()
+                .map_err(|_| RecvTimeoutError::Disconnected),
+        };
+        match woken {
+            Ok(()) => {
+                pause(limits::SCAN_NAP);
+                false
+            }
+            Err(RecvTimeoutError::Timeout) => false,
+            Err(RecvTimeoutError::Disconnected) => true,
+        }
+    }
+
+    /// One chunk each of some segments.
+    fn pass(&mut self) -> Result<(), GaveUp> {
+        let sources: Vec<(Source, bool)> = self
+            .dirty
+            .iter()
+            .take(limits::SCAN_FILES)
+            .map(|(s, f)| (s.clone(), *f))
+            .collect();
+        let mut chunks = Vec::new();
+        for (source, is_final) in sources {
+            match self.read_chunk(&source, is_final) {
+                Ok(chunk) => chunks.push(chunk),
+                Err(e) => {
+                    if e.kind() != io::ErrorKind::NotFound {
+                        log::warn!("cannot read {} for records: {e}", source.instance);
+                    }
+                    self.dirty.remove(&source);
+                }
+            }
+        }
+        let derived = self.derive_all(&chunks);
+        for (chunk, derived) in chunks.iter().zip(derived) {
+            self.keep(chunk, derived)?;
+        }
+        Ok(())
+    }
+
+    fn read_chunk(&self, source: &Source, is_final: bool) -> io::Result<Chunk> {
+        let file = File::open(source.segment(&self.state_dir))?;
+        let metadata = file.metadata()?;
+        let (inode, len) = (metadata.ino(), metadata.len());
+        let fresh = Reading {
+            place: Place { inode, offset: 0 },
+            within: None,
+        };
+        // Another file, or one that was cut short: from its beginning.
+        let start = self
+            .read
+            .get(source)
+            .filter(|r| r.place.inode == inode && r.place.offset <= len)
+            .copied()
+            .unwrap_or(fresh);
+        let left = usize::try_from(len - start.place.offset).unwrap_or(usize::MAX);
+        let mut bytes = vec![0; left.min(limits::SCAN_CHUNK_BYTES)];
+        file.read_exact_at(&mut bytes, start.place.offset)?;
+        Ok(Chunk {
+            source: source.clone(),
+            has_more: left > bytes.len(),
+            bytes,
+            start,
+            is_final,
+        })
+    }
+
+    /// On several threads when it is a backlog: below that handing out costs more than the work.
+    fn derive_all(&mut self, chunks: &[Chunk]) -> Vec<Derived> {
+        let bytes: usize = chunks.iter().map(|c| c.bytes.len()).sum();
+        if bytes >= limits::SCAN_PARALLEL_BYTES && chunks.len() > 1 {
+            if self.pool.is_none() {
+                self.pool = pool();
+            }
+            if let Some(pool) = &self.pool {
+                return pool.install(|| chunks.par_iter().map(derive).collect());
+            }
+        }
+        chunks.iter().map(derive).collect()
+    }
+
+    fn keep(&mut self, chunk: &Chunk, derived: Derived) -> Result<(), GaveUp> {
+        let index = if derived.found.is_empty() {
+            None
+        } else {
+            Index::open(&chunk.source.index(&self.state_dir)).ok()
+        };
+        let base = chunk.start.place;
+        let mut told = 0;
+        for found in derived.found {
+            let end = base.offset + found.end as u64;
+            self.reach(chunk, found.end, &mut told);
+            let record = record(&chunk.source, found, index.as_ref(), end);
+            self.batcher.push(record, clock::mono());
+            if self.batcher.is_due(clock::mono(), false) {
+                self.flush()?;
+            }
+        }
+        self.reach(chunk, derived.used, &mut told);
+        let reading = Reading {
+            place: Place {
+                offset: base.offset + derived.used as u64,
+                ..base
+            },
+            within: derived.within,
+        };
+        self.read.insert(chunk.source.clone(), reading);
+        if !chunk.has_more || derived.used == 0 {
+            self.dirty.remove(&chunk.source);
+        }
+        if self.batcher.is_due(clock::mono(), false) {
+            self.flush()?;
+        }
+        Ok(())
+    }
+
+    fn reach(&mut self, chunk: &Chunk, end: usize, told: &mut usize) {
+        if end > *told {
+            let place = Place {
+                offset: chunk.start.place.offset + end as u64,
+                ..chunk.start.place
+            };
+            self.batcher
+                .reached(&chunk.source, place, (end - *told) as u64);
+            *told = end;
+        }
+    }
+
+    /// Hands the batch on, and waits until it is taken: what is not read yet is safe in its file.
+    fn flush(&mut self) -> Result<(), GaveUp> {
+        let batch = self.batcher.take();
+        let count = batch.records.len() as u64;
+        loop {
+            if (self.sink)(batch.clone()) {
+                self.records += count;
+                return Ok(());
+            }
+            if self.finish_by.has_passed() {
+                log::warn!("{count} log records are left for the next start: nobody takes them");
+                return Err(GaveUp);
+            }
+            pause(limits::SCAN_RETRY);
+        }
+    }
+}
+
+fn pause(time: Duration) {
+    // Nothing ever comes: it is the waiting that is wanted.
+    let _ = never::<()>().recv_timeout(time);
+}
+
+fn pool() -> Option<rayon::ThreadPool> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads.min(limits::SCAN_POOL))
+        .spawn_handler(|thread| {
+            spawn_named(&format!("log-pool-{}", thread.index()), || thread.run()).map(drop)
+        })
+        .build()
+        .inspect_err(|e| log::warn!("no pool for the backlog of logs: {e}"))
+        .ok()
+}
+
+fn record(source: &Source, found: Found, index: Option<&Index>, end: u64) -> LogRecord {
+    let entry = index.and_then(|i| i.locate(end));
+    LogRecord {
+        time: entry.map_or_else(clock::wall, |e| e.time),
+        instance: source.instance.clone(),
+        run: entry.or_else(|| index?.last()).map(|e| e.run),
+        stream: source.stream,
+        level: found.level,
+        line: found.line,
+    }
+}
+
+/// The lines of a chunk worth keeping, and how far it was used.
+fn derive(chunk: &Chunk) -> Derived {
+    let mut derived = Derived {
+        within: chunk.start.within,
+        ..Derived::default()
+    };
+    for piece in split(&chunk.bytes, chunk.is_final && !chunk.has_more) {
+        let text = &chunk.bytes[piece.text.clone()];
+        let level = derived.within.unwrap_or_else(|| detect(text));
+        if let Some(level) = level.filter(|l| *l >= KEEP) {
+            let mut line = Vec::with_capacity(text.len() + 8);
+            if derived.within.is_some() {
+                line.extend_from_slice("[…] ".as_bytes());
+            }
+            line.extend_from_slice(text);
+            if piece.goes_on {
+                line.extend_from_slice(" […]".as_bytes());
+            }
+            derived.found.push(Found {
+                line,
+                level,
+                end: piece.next,
+            });
+        }
+        derived.within = piece.goes_on.then_some(level);
+        derived.used = piece.next;
+    }
+    derived
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::log::Stream;
+    use crate::model::name::InstanceName;
+    use parking_lot::Mutex;
+    use std::collections::BTreeSet;
+
+    fn source(name: &str) -> Source {
+        Source {
+            instance: InstanceName::single(name),
+            stream: Stream::Stdout,
+        }
+    }
+
+    fn write(dir: &Path, source: &Source, text: &str) {
+        let path = source.segment(dir);
+        std::fs::create_dir_all(path.parent().expect("has one")).expect("made");
+        std::fs::write(path, text).expect("written");
+    }
+
+    /// Scans everything there is once, from `cursors`; the batches that were taken.
+    fn scan(dir: &Path, cursors: Vec<LogCursor>, refusals: usize) -> Vec<LogBatch> {
+        let (progress, watch) = super::super::progress::pair();
+        let taken = Arc::new(Mutex::new(Vec::new()));
+        let (to, left) = (Arc::clone(&taken), Mutex::new(refusals));
+        let sink = Box::new(move |batch| {
+            let mut left = left.lock();
+            if *left > 0 {
+                *left -= 1;
+                return false;
+            }
+            to.lock().push(batch);
+            true
+        });
+        let mut scanner = Scanner::new(dir, watch, sink, Arc::default());
+        scanner.resume(cursors).expect("listed");
+        for source in Source::all(dir).expect("listed") {
+            progress.note(&source, 0, true);
+        }
+        drop(progress);
+        scanner.run();
+        let batches = taken.lock().clone();
+        batches
+    }
+
+    #[test]
+    fn a_thousand_records_cost_twenty_batches_and_none_is_lost_or_told_twice() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let a = source("a");
+        let text: String = (0..1_000).map(|i| format!("ERROR {i}\nfine\n")).collect();
+        write(dir.path(), &a, &text);
+        let batches = scan(dir.path(), vec![], 2);
+        assert_eq!(batches.len(), 20);
+        let lines: BTreeSet<_> = batches
+            .iter()
+            .flat_map(|b| &b.records)
+            .map(|r| r.line.clone())
+            .collect();
+        assert_eq!(lines.len(), 1_000);
+        let cursors = batches[9].cursors.clone();
+        let rest = scan(dir.path(), cursors, 0);
+        assert_eq!(rest[0].records[0].line, b"ERROR 500");
+        assert_eq!(rest.iter().map(|b| b.records.len()).sum::<usize>(), 500);
+    }
+
+    #[test]
+    fn a_backlog_over_several_files_is_scanned_completely() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let filler = "nothing to see here, move along please\n".repeat(30_000);
+        for i in 0..3 {
+            let text = format!("ERROR first\n{filler}ERROR second\n{filler}ERROR last");
+            write(dir.path(), &source(&format!("p{i}")), &text);
+        }
+        let batches = scan(dir.path(), vec![], 0);
+        let count = batches.iter().map(|b| b.records.len()).sum::<usize>();
+        assert_eq!(count, 9);
+    }
+
+    #[test]
+    fn a_replaced_or_shortened_file_is_read_from_its_beginning() {
+        let dir = tempfile::tempdir().expect("a folder");
+        write(dir.path(), &source("a"), "ERROR one\n");
+        let inode = std::fs::metadata(source("a").segment(dir.path()))
+            .expect("there")
+            .ino();
+        for (inode, offset) in [(inode, 5_000), (inode + 1, 3)] {
+            let cursor = LogCursor {
+                instance: InstanceName::single("a"),
+                stream: Stream::Stdout,
+                inode,
+                offset,
+            };
+            let batches = scan(dir.path(), vec![cursor], 0);
+            assert_eq!(batches[0].records[0].line, b"ERROR one");
+        }
+    }
+
+    #[test]
+    fn a_very_long_line_is_kept_in_marked_pieces() {
+        let chunk = Chunk {
+            source: source("a"),
+            bytes: format!("ERROR {}\nok\n", "x".repeat(limits::LOG_LINE_BYTES)).into_bytes(),
+            start: Reading {
+                place: Place {
+                    inode: 1,
+                    offset: 0,
+                },
+                within: None,
+            },
+            has_more: false,
+            is_final: false,
+        };
+        let derived = derive(&chunk);
+        assert_eq!(derived.found.len(), 2);
+        assert!(derived.found[0].line.ends_with(" […]".as_bytes()));
+        assert!(derived.found[1].line.starts_with("[…] xx".as_bytes()));
+        assert_eq!(derived.used, chunk.bytes.len());
+    }
+}
