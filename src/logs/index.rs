@@ -58,7 +58,7 @@ impl Entry {
     }
 
     fn decode(bytes: &[u8]) -> Option<Self> {
-        let number = |from: usize| Some(<[u8; 8]>::try_from(bytes.get(from..from + 8)?).ok()?);
+        let number = |from: usize| <[u8; 8]>::try_from(bytes.get(from..from + 8)?).ok();
         let mark = match bytes.get(16)? {
             1 => Mark::Start,
             2 => Mark::Running,

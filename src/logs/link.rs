@@ -152,14 +152,14 @@ impl Link {
         let mut is_full = false;
         while let Some(message) = self.queue.front() {
             let fd: Option<BorrowedFd<'_>> = match message {
-                Message::Hold(id) => match pump.reader_of(id) {
-                    Some(fd) => Some(fd),
-                    // It ended before the holder had room for it.
-                    None => {
+                Message::Hold(id) => {
+                    let Some(fd) = pump.reader_of(id) else {
+                        // It ended before the holder had room for it.
                         self.queue.pop_front();
                         continue;
-                    }
-                },
+                    };
+                    Some(fd)
+                }
                 Message::Drop(_) | Message::Bye | Message::Takeover | Message::Complete => None,
             };
             match wire::send(&self.socket, message, fd) {

@@ -3,8 +3,11 @@
 //!
 //! Architecture invariant: one process has a pump at any time; it holds `pipes/pump.lock` (see `lock`).
 
+mod faults;
+
 use std::collections::HashMap;
 use std::io;
+use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -155,6 +158,8 @@ impl Pump {
             log::error!("cannot watch pipe {id}: {e}; its output stays in the pipe");
         }
         let capacity = fcntl_getpipe_size(&fd).unwrap_or(limits::PIPE_BYTES);
+        // An earlier supervisor may have let it grow.
+        self.grown += capacity.saturating_sub(limits::PIPE_BYTES);
         let state_dir = &self.state_dir;
         let flow = self.flows.entry(source.clone()).or_insert_with(|| Flow {
             segment: Segment::new(source.segment(state_dir)),
@@ -227,50 +232,6 @@ impl Pump {
     pub(super) fn visit(&mut self, token: u64) {
         if self.move_once(token) == Visit::Ended {
             self.close(token);
-        }
-    }
-
-    /// When [`Pump::tend`] is next needed.
-    pub(super) fn next_deadline(&self) -> Option<Mono> {
-        let retry = self.flows.values().filter_map(|f| f.retry_at).min();
-        let told = self.spill.has_dropped().then(|| {
-            self.told_at
-                .map_or(Mono::default(), |t| t + limits::LOG_DROPS_EVERY)
-        });
-        [retry, told].into_iter().flatten().min()
-    }
-
-    /// Tries disks that failed again, and reports losses.
-    pub(super) fn tend(&mut self, now: Mono) {
-        let due: Vec<Source> = self
-            .flows
-            .iter()
-            .filter(|(_, f)| f.retry_at.is_some_and(|at| at <= now))
-            .map(|(s, _)| s.clone())
-            .collect();
-        for source in &due {
-            self.unspill(source, now);
-        }
-        if !due.is_empty() && self.flows.values().all(|f| f.retry_at.is_none()) {
-            self.notices.push(Notice::DiskBack);
-        }
-        if self
-            .told_at
-            .is_none_or(|at| now.since(at) >= limits::LOG_DROPS_EVERY)
-        {
-            self.tell_drops(now);
-        }
-    }
-
-    fn tell_drops(&mut self, now: Mono) {
-        let mut by_instance: HashMap<InstanceName, u64> = HashMap::new();
-        for (source, bytes) in self.spill.take_dropped() {
-            *by_instance.entry(source.instance).or_default() += bytes;
-        }
-        for (instance, bytes) in by_instance {
-            self.told_at = Some(now);
-            self.totals.dropped += bytes;
-            self.notices.push(Notice::Dropped { instance, bytes });
         }
     }
 
@@ -374,7 +335,7 @@ impl Pump {
         let spliced = flow.segment.splice(&pipe.fd, limits::PIPE_BYTES_GROWN);
         match spliced {
             Spliced::Moved { bytes, len } => {
-                self.grew(&source, run, len - bytes as u64, len);
+                self.grew(&source, Some(run), len - bytes as u64..len);
                 Visit::Moved(bytes)
             }
             Spliced::Empty => Visit::Empty,
@@ -386,90 +347,22 @@ impl Pump {
         }
     }
 
-    /// Through memory: the disk takes nothing, and the program must not wait for it.
-    fn read_once(&mut self, token: u64) -> Visit {
-        let Some(pipe) = self.pipes.get(&token) else {
-            return Visit::Empty;
-        };
-        match rustix::io::read(&pipe.fd, &mut self.buffer[..]) {
-            Ok(0) => Visit::Ended,
-            Ok(n) => {
-                self.spill.push(&pipe.source, &self.buffer[..n]);
-                Visit::Moved(n)
-            }
-            Err(Errno::AGAIN | Errno::INTR) => Visit::Empty,
-            Err(e) => {
-                log::error!("cannot read pipe {}: {e}", pipe.id);
-                Visit::Ended
-            }
-        }
-    }
-
-    fn disk_failed(&mut self, source: &Source, error: &io::Error) {
-        let is_first = self.flows.values().all(|f| f.retry_at.is_none());
-        if let Some(flow) = self.flows.get_mut(source) {
-            flow.retry_at = Some(clock::mono() + limits::LOG_DISK_RETRY);
-            if is_first {
-                self.notices.push(Notice::DiskFailed {
-                    path: flow.segment.path().to_owned(),
-                    error: error.to_string(),
-                });
-            }
-        }
-    }
-
-    /// Writes what memory holds, in order; when all of it is written, splicing goes on.
-    fn unspill(&mut self, source: &Source, now: Mono) {
-        while !self.spill.is_empty_of(source) {
-            match self.append(source) {
-                Ok((n, len)) => {
-                    self.spill.written(source, n);
-                    let run = self.pipes.values().find(|p| p.source == *source);
-                    let run = run.map(|p| p.id.run);
-                    if let Some(run) = run {
-                        self.grew(source, run, len - n as u64, len);
-                    } else {
-                        self.tell_readers(source, len - n as u64, true);
-                        self.totals.bytes += n as u64;
-                    }
-                }
-                Err(_) => {
-                    if let Some(flow) = self.flows.get_mut(source) {
-                        flow.retry_at = Some(now + limits::LOG_DISK_RETRY);
-                    }
-                    return;
-                }
-            }
-        }
-        if let Some(flow) = self.flows.get_mut(source) {
-            flow.retry_at = None;
-            if flow.users == 0 {
-                self.flows.remove(source);
-            }
-        }
-    }
-
-    fn append(&mut self, source: &Source) -> io::Result<(usize, u64)> {
-        #[cfg(test)]
-        if self.is_disk_full.load(std::sync::atomic::Ordering::SeqCst) {
-            return Err(Errno::NOSPC.into());
-        }
-        let flow = self.flows.get_mut(source).ok_or(io::ErrorKind::NotFound)?;
-        flow.segment.append(self.spill.front(source))
-    }
-
-    fn grew(&mut self, source: &Source, run: RunId, from: u64, len: u64) {
-        self.totals.bytes += len - from;
-        if let Some(flow) = self.flows.get_mut(source) {
+    /// The segment of `source` has bytes more, of `run` if that is known.
+    fn grew(&mut self, source: &Source, run: Option<RunId>, bytes: Range<u64>) {
+        self.totals.bytes += bytes.end - bytes.start;
+        if let Some(flow) = self.flows.get_mut(source)
+            && let Some(run) = run
+        {
             let entry = Entry {
                 time: clock::wall(),
-                offset: len,
+                offset: bytes.end,
                 mark: Mark::Running,
                 run,
             };
             flow.index.grew(&entry, clock::mono());
         }
-        self.tell_readers(source, from, false);
+        // With no pipe left, what comes from memory is all there will be.
+        self.tell_readers(source, bytes.start, run.is_none());
     }
 
     fn tell_readers(&self, source: &Source, from: u64, has_ended: bool) {

@@ -49,8 +49,17 @@ pub(super) struct Scanner {
 #[derive(Clone, Copy, Debug)]
 struct Reading {
     place: Place,
-    /// In the middle of a line longer than a piece: what its beginning said.
-    within: Option<Option<Level>>,
+    within: Within,
+}
+
+/// Where in a line reading stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Within {
+    /// At its beginning.
+    #[default]
+    Nothing,
+    /// In the middle of one longer than a piece: what its beginning said.
+    Line(Option<Level>),
 }
 
 /// A piece of one segment, read.
@@ -76,7 +85,7 @@ struct Found {
 struct Derived {
     found: Vec<Found>,
     used: usize,
-    within: Option<Option<Level>>,
+    within: Within,
 }
 
 /// The sink still refuses at the end of the time there is.
@@ -115,7 +124,7 @@ impl Scanner {
             };
             let reading = Reading {
                 place,
-                within: None,
+                within: Within::Nothing,
             };
             self.read.insert(source, reading);
         }
@@ -204,7 +213,7 @@ impl Scanner {
         let (inode, len) = (metadata.ino(), metadata.len());
         let fresh = Reading {
             place: Place { inode, offset: 0 },
-            within: None,
+            within: Within::Nothing,
         };
         // Another file, or one that was cut short: from its beginning.
         let start = self
@@ -341,10 +350,13 @@ fn derive(chunk: &Chunk) -> Derived {
     };
     for piece in split(&chunk.bytes, chunk.is_final && !chunk.has_more) {
         let text = &chunk.bytes[piece.text.clone()];
-        let level = derived.within.unwrap_or_else(|| detect(text));
+        let (level, is_rest) = match derived.within {
+            Within::Nothing => (detect(text), false),
+            Within::Line(level) => (level, true),
+        };
         if let Some(level) = level.filter(|l| *l >= KEEP) {
             let mut line = Vec::with_capacity(text.len() + 8);
-            if derived.within.is_some() {
+            if is_rest {
                 line.extend_from_slice("[…] ".as_bytes());
             }
             line.extend_from_slice(text);
@@ -357,7 +369,11 @@ fn derive(chunk: &Chunk) -> Derived {
                 end: piece.next,
             });
         }
-        derived.within = piece.goes_on.then_some(level);
+        derived.within = if piece.goes_on {
+            Within::Line(level)
+        } else {
+            Within::Nothing
+        };
         derived.used = piece.next;
     }
     derived
@@ -370,6 +386,7 @@ mod tests {
     use crate::model::name::InstanceName;
     use parking_lot::Mutex;
     use std::collections::BTreeSet;
+    use std::fmt::Write as _;
 
     fn source(name: &str) -> Source {
         Source {
@@ -405,15 +422,17 @@ mod tests {
         }
         drop(progress);
         scanner.run();
-        let batches = taken.lock().clone();
-        batches
+        std::mem::take(&mut taken.lock())
     }
 
     #[test]
     fn a_thousand_records_cost_twenty_batches_and_none_is_lost_or_told_twice() {
         let dir = tempfile::tempdir().expect("a folder");
         let a = source("a");
-        let text: String = (0..1_000).map(|i| format!("ERROR {i}\nfine\n")).collect();
+        let mut text = String::new();
+        for i in 0..1_000 {
+            let _ = writeln!(text, "ERROR {i}\nfine");
+        }
         write(dir.path(), &a, &text);
         let batches = scan(dir.path(), vec![], 2);
         assert_eq!(batches.len(), 20);
@@ -471,7 +490,7 @@ mod tests {
                     inode: 1,
                     offset: 0,
                 },
-                within: None,
+                within: Within::Nothing,
             },
             has_more: false,
             is_final: false,

@@ -64,10 +64,10 @@ impl Room {
             Arc::clone(&self.batches),
             Arc::clone(&self.notices),
         );
-        let line = move |line| {
+        let line = move |line: Vec<u8>| {
             shown
                 .lock()
-                .push(String::from_utf8_lossy(&Vec::<u8>::from(line)).into_owned());
+                .push(String::from_utf8_lossy(&line).into_owned());
         };
         let setup = Setup {
             state_dir: self.path().to_owned(),
@@ -246,8 +246,9 @@ fn thousands_of_short_runs_leave_no_pipe_and_no_descriptor() {
         }
     }
     room.wait_for_no_pipes();
-    let whole: String = (0..2_000).map(|i| format!("{i}\n")).collect();
-    assert_eq!(room.read(&web(), Stream::Stdout), whole);
+    let whole: Vec<String> = (0..2_000).map(|i| i.to_string()).collect();
+    let written = room.read(&web(), Stream::Stdout);
+    assert_eq!(written.lines().collect::<Vec<_>>(), whole);
     let ours = || {
         let fds = std::fs::read_dir("/proc/self/fd")
             .expect("listed")
@@ -414,7 +415,7 @@ fn a_pipe_seen_full_grows_and_the_others_do_not() {
     rustix::io::write(&writer, b"little").expect("room");
     pump.settle();
     assert_eq!(size(&writer), limits::PIPE_BYTES);
-    rustix::io::write(&writer, &[b'x'; limits::PIPE_BYTES]).expect("room");
+    rustix::io::write(&writer, &vec![b'x'; limits::PIPE_BYTES]).expect("room");
     pump.settle();
     assert_eq!(size(&writer), limits::PIPE_BYTES_GROWN);
     assert_eq!(
@@ -442,15 +443,16 @@ fn helper_processes_do_as_they_are_told() {
         terminal: None,
     };
     let (logs, started) = Logs::start(setup).expect("started");
-    if !started.has_holder {
+    let holder = (!started.has_holder).then(|| {
         let seat = logs.holder_seat().expect("a seat");
-        helper("holder", Path::new(&dir), seat.stdin.into());
-    }
+        helper("holder", Path::new(&dir), seat.stdin.into())
+    });
     if role == "first" {
         let script = format!(
             "i=0; while [ $i -lt {LINES} ]; do echo \"line $i of the numbered output\"; i=$((i+1)); done"
         );
-        spawn_script(&logs, &web(), &script);
+        // It outlives this process, as programs do.
+        drop(spawn_script(&logs, &web(), &script));
     }
     println!("ready");
     let mut told = String::new();
@@ -458,6 +460,9 @@ fn helper_processes_do_as_they_are_told() {
         .read_line(&mut told)
         .expect("told to finish");
     assert!(logs.finish(in_time()).is_complete);
+    if let Some(mut holder) = holder {
+        assert!(holder.wait().expect("it ends with us").success());
+    }
 }
 
 fn helper(role: &str, dir: &Path, stdin: Stdio) -> Child {
@@ -525,9 +530,11 @@ fn a_supervisor_killed_again_and_again_loses_no_line_and_doubles_none() {
     }
     assert_eq!(whole.lines().count(), LINES);
     // The holder ended with the clean end.
-    wait_for(|| match link::address(room.path()).exists() {
-        false => Ok(()),
-        true => Err("the holder is there".to_owned()),
+    wait_for(|| {
+        let is_there = link::address(room.path()).exists();
+        (!is_there)
+            .then_some(())
+            .ok_or("the holder is there".to_owned())
     });
     assert_eq!(room.pipes(), []);
 }
@@ -536,9 +543,11 @@ fn a_supervisor_killed_again_and_again_loses_no_line_and_doubles_none() {
 fn start_holder(room: &Room, logs: &Logs) -> Child {
     let seat = logs.holder_seat().expect("a seat");
     let holder = helper("holder", room.path(), seat.stdin.into());
-    wait_for(|| match link::address(room.path()).exists() {
-        true => Ok(()),
-        false => Err("the holder does not listen".to_owned()),
+    wait_for(|| {
+        let is_there = link::address(room.path()).exists();
+        is_there
+            .then_some(())
+            .ok_or("the holder does not listen".to_owned())
     });
     holder
 }
