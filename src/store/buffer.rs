@@ -105,8 +105,8 @@ impl<T> Buffer<T> {
         for item in items.into_iter().rev() {
             self.rows += (self.rows_of)(&item);
             self.items.push_front(item);
+            self.since.get_or_insert(now);
         }
-        self.since.get_or_insert(now);
         self.shed();
     }
 }
@@ -150,6 +150,8 @@ mod tests {
         assert_eq!(buffer.take(at(4)), [40, 30]);
         assert_eq!(buffer.take(at(4)), [20]);
         assert_eq!((buffer.rows(), buffer.due()), (0, None));
+        buffer.put_back(vec![], at(4));
+        assert_eq!(buffer.due(), None, "nothing failed, nothing waits");
     }
 
     #[test]

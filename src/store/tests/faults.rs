@@ -100,7 +100,13 @@ fn a_locked_database_delays_records_and_loses_none() {
     other.execute_batch("COMMIT").expect("free");
     assert_eq!(bench.news().degraded, None);
     bench.flush();
-    assert_eq!(bench.events(), 10);
+    assert_eq!(
+        bench.events(),
+        10,
+        "{:?} {:?}",
+        bench.store.stats(),
+        bench.store.health()
+    );
 }
 
 #[test]

@@ -43,7 +43,7 @@ fn options() -> StoreOptions {
             durability: Durability::Normal,
         },
         checkpoint: CheckpointSettings {
-            interval: Duration::from_secs(3_600),
+            interval: Duration::from_hours(1),
             batch: 100,
         },
         retention_raw: Duration::from_hours(48),
@@ -72,8 +72,9 @@ fn bench_with(mut options: StoreOptions) -> Bench {
     }
 }
 
+/// Far in the future, so that nothing in these tests is old.
 fn at(seconds: u32) -> Wall {
-    Wall::from_millis(1_700_000_000_000) + Duration::from_secs(1) * seconds
+    Wall::from_millis(4_100_000_000_000) + Duration::from_secs(1) * seconds
 }
 
 fn web() -> InstanceName {

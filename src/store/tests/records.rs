@@ -378,12 +378,12 @@ fn samples_are_written_behind_in_batches_and_found_by_instance_and_time() {
 #[test]
 fn what_waits_is_bounded_and_what_is_dropped_is_counted() {
     let bench = bench();
-    let (hold, held) = crossbeam::channel::bounded::<()>(1);
+    let (started, held) = crossbeam::channel::bounded::<()>(1);
     let (go, release) = crossbeam::channel::bounded::<()>(1);
     let store = bench.store.clone();
     let holder = crate::thread::spawn_named("test-holder", move || {
         store.on_writer(move |_| {
-            drop(hold);
+            drop(started);
             assert!(release.recv_timeout(LONG).is_err());
         });
     })

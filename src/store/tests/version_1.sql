@@ -149,10 +149,10 @@ CREATE TABLE meta (
 PRAGMA user_version = 1;
 
 INSERT INTO events (id, at, kind, severity, program, slot, run, facts, incident, incident_state) VALUES
-  ('01HF0000000000000000000001', 1690000000000, 'program.crashed', 'warning', 'web', -1,
+  ('01HF0000000000000000000001', 4100000000000, 'program.crashed', 'warning', 'web', -1,
    '01HF0000000000000000000002', '{"exit":{"code":1}}', NULL, NULL);
 INSERT INTO deliveries (id, event, incident, target, severity, state, due, expires_at) VALUES
   ('01HF0000000000000000000003', '01HF0000000000000000000001', NULL, 'ops', 'warning', 'delivered',
-   1690000000000, 1900000000000),
+   4100000000000, 4200000000000),
   ('01HF0000000000000000000004', '01HF0000000000000000000001', NULL, 'ops', 'warning', 'leased',
-   1690000000000, 1900000000000);
+   4100000000000, 4200000000000);
