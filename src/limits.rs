@@ -503,6 +503,9 @@ pub const CHECKPOINT_KEYS_MAX: usize = 50_000;
 /// Prepared statements a connection keeps; more than there are in the room.
 pub const STORE_STATEMENTS: usize = 96;
 
+/// Pages a reader keeps in memory; SQLite's default of 2 MiB each would be half of what an idle supervisor takes.
+pub const STORE_READER_CACHE_KIB: i32 = 512;
+
 /// After an unclean end a database up to this size is checked page by page: about 0.2 s a 64 MiB. A larger
 /// one is found out by reading it.
 pub const STORE_CHECK_BYTES: u64 = 64 * 1024 * 1024;

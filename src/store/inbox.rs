@@ -10,60 +10,11 @@ use super::checkpoint::{Batch, CheckpointBuffer};
 use super::error::{Fault, StoreError};
 use super::stats::{Counter, Counters};
 use super::tx::WriteConn;
+use super::write::{Write, Writes};
 use crate::clock::{self, Mono};
 use crate::limits;
-use crate::model::delivery::NewDelivery;
-use crate::model::event::Severity;
-use crate::model::incident::Incident;
 use crate::model::log::LogBatch;
-use crate::model::record::Record;
 use crate::model::sample::{HostSample, Sample};
-
-/// An event with all that must be committed with it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Write {
-    /// What happened, and what it changed.
-    pub record: Record,
-    /// The incident it belongs to, as it stands after it.
-    pub incident: Option<Incident>,
-    /// Who is to be told.
-    pub deliveries: Vec<NewDelivery>,
-    /// Further events of the same moment.
-    pub extra_events: Vec<Record>,
-}
-
-impl From<Record> for Write {
-    fn from(record: Record) -> Self {
-        Self {
-            record,
-            incident: None,
-            deliveries: Vec::new(),
-            extra_events: Vec::new(),
-        }
-    }
-}
-
-impl Write {
-    /// Whether losing it loses no more than a line of history.
-    fn is_info_only(&self) -> bool {
-        let is_info = |record: &Record| record.event.severity == Severity::Info;
-        self.deliveries.is_empty()
-            && self.incident.is_none()
-            && is_info(&self.record)
-            && self.extra_events.iter().all(is_info)
-    }
-
-    /// About what it takes in memory.
-    fn bytes(&self) -> usize {
-        let record = |r: &Record| {
-            let facts = &r.event.facts;
-            let tail: usize = facts.log_tail.iter().map(|line| line.len() + 24).sum();
-            size_of::<Record>() + tail + facts.cause.as_ref().map_or(0, String::len)
-        };
-        let extra: usize = self.extra_events.iter().map(record).sum();
-        record(&self.record) + extra + self.deliveries.len() * size_of::<NewDelivery>()
-    }
-}
 
 /// The samples of one tick.
 #[derive(Debug)]
@@ -97,50 +48,6 @@ pub(super) struct Outlook {
     pub(super) retention: Mono,
 }
 
-/// Critical records, oldest first.
-#[derive(Debug, Default)]
-struct Writes {
-    queue: VecDeque<Write>,
-    bytes: usize,
-}
-
-impl Writes {
-    fn push(&mut self, write: Write) -> usize {
-        self.bytes += write.bytes();
-        self.queue.push_back(write);
-        self.shed()
-    }
-
-    /// Drops the oldest that is info only, else the oldest, until the bounds hold; says how many.
-    fn shed(&mut self) -> usize {
-        let mut dropped = 0;
-        while self.queue.len() > limits::STORE_WRITES_MAX || self.bytes > limits::STORE_WRITES_BYTES
-        {
-            let at = self.queue.iter().position(Write::is_info_only).unwrap_or(0);
-            let Some(write) = self.queue.remove(at) else {
-                break;
-            };
-            self.bytes -= write.bytes();
-            dropped += 1;
-        }
-        dropped
-    }
-
-    fn take(&mut self) -> VecDeque<Write> {
-        let count = self.queue.len().min(limits::STORE_WRITES_PER_COMMIT);
-        let taken: VecDeque<Write> = self.queue.drain(..count).collect();
-        self.bytes -= taken.iter().map(Write::bytes).sum::<usize>();
-        taken
-    }
-
-    fn put_back(&mut self, mut writes: VecDeque<Write>) -> usize {
-        self.bytes += writes.iter().map(Write::bytes).sum::<usize>();
-        writes.append(&mut self.queue);
-        self.queue = writes;
-        self.shed()
-    }
-}
-
 /// The queues.
 pub(super) struct Queues {
     writes: Writes,
@@ -158,7 +65,7 @@ impl Queues {
     /// Records, samples, log records and checkpoint values that wait or are being written.
     pub(super) fn len(&self) -> usize {
         let rows = self.samples.rows() + self.logs.rows() + self.checkpoint.len();
-        self.writes.queue.len() + rows + self.in_flight
+        self.writes.len() + rows + self.in_flight
     }
 
     fn is_drained(&self) -> bool {
@@ -175,7 +82,7 @@ impl Queues {
         if now < outlook.pause_until && !std::mem::take(&mut self.hurry) {
             return None;
         }
-        if !self.writes.queue.is_empty() {
+        if self.writes.len() > 0 {
             return Some(Work::Writes(self.writes.take()));
         }
         let all = outlook.is_failing || self.flushers > 0;
@@ -390,45 +297,5 @@ impl Returns<'_> {
         counters
             .dropped_checkpoints
             .add(self.0.checkpoint.take_dropped());
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::clock::Wall;
-    use crate::model::event::{Event, EventKind};
-
-    fn write(kind: EventKind) -> Write {
-        Write::from(Record::from(Event::new(kind, Wall::default())))
-    }
-
-    #[test]
-    fn when_too_many_wait_the_oldest_that_are_info_only_go_first() {
-        let mut writes = Writes::default();
-        writes.push(write(EventKind::ProgramFatal));
-        for _ in 1..limits::STORE_WRITES_MAX {
-            assert_eq!(writes.push(write(EventKind::ProgramStarted)), 0);
-        }
-        assert_eq!(writes.push(write(EventKind::ProgramCrashed)), 1);
-        let kinds: Vec<EventKind> = writes.take().iter().map(|w| w.record.event.kind).collect();
-        assert_eq!(kinds[0], EventKind::ProgramFatal);
-        assert_eq!(writes.bytes > 0, !writes.queue.is_empty());
-    }
-
-    #[test]
-    fn the_memory_of_what_waits_is_bounded_too() {
-        let mut writes = Writes::default();
-        let mut dropped = 0;
-        for _ in 0..80 {
-            let mut large = write(EventKind::ProgramCrashed);
-            large.record.event.facts.log_tail = vec!["x".repeat(1024 * 1024)];
-            dropped += writes.push(large);
-        }
-        assert!(writes.bytes <= limits::STORE_WRITES_BYTES);
-        assert_eq!(writes.queue.len() + dropped, 80);
-        let taken = writes.take();
-        assert_eq!(writes.bytes, 0);
-        assert_eq!(writes.put_back(taken), 0);
     }
 }

@@ -111,8 +111,9 @@ impl StateLock {
 impl Drop for StateLock {
     fn drop(&mut self) {
         // The file stays: removing it would let two processes lock two files of the same name.
-        if let Err(error) = self.file.set_len(0) {
-            log::warn!("cannot empty the lock file: {error}");
+        // Unlocked by name: a child between fork and exec holds a copy of the descriptor for a moment.
+        if let Err(error) = self.file.set_len(0).and_then(|()| self.file.unlock()) {
+            log::warn!("cannot release the lock file: {error}");
         }
     }
 }
@@ -194,11 +195,15 @@ mod tests {
             .stdin(std::process::Stdio::piped())
             .spawn()
             .expect("cat is everywhere");
-        drop(lock);
-        let again = StateLock::acquire(temp.path()).map(drop);
+        let open: Vec<PathBuf> = std::fs::read_dir(format!("/proc/{}/fd", child.id()))
+            .expect("it runs")
+            .filter_map(|fd| std::fs::read_link(fd.ok()?.path()).ok())
+            .collect();
         child.kill().expect("it runs");
         child.wait().expect("it ended");
-        again.expect("free while the child lives");
+        let path = lock.dir().join("jikimi.lock");
+        assert!(path.exists() && !open.is_empty());
+        assert!(!open.contains(&path), "{open:?}");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The store: the only room with SQL. SQLite in WAL mode; one writer thread that commits in groups, readers
 //! from a pool.
 //!
-//! - `inbox`: what waits for the writer, bounded. `writer`: the thread. `buffer`, `checkpoint`, `health`:
+//! - `inbox`: what waits for the writer, bounded (`write`: the critical part). `writer`: the thread. `buffer`, `checkpoint`, `health`:
 //!   what is due, what goes back, what a failure means, all pure.
 //! - `tx`: statements and the transaction guard. `queries`: the statements by subject. `migrate`: the schema.
 //! - `pool`: readers. `retention`: what is old goes. [`lock`]: the state directory.
@@ -16,6 +16,7 @@ mod health;
 mod inbox;
 pub mod lock;
 mod migrate;
+mod open;
 mod outbox;
 mod pool;
 mod queries;
@@ -23,6 +24,7 @@ mod reads;
 mod retention;
 mod stats;
 mod tx;
+mod write;
 mod writer;
 
 #[cfg(test)]
@@ -30,37 +32,31 @@ mod tests;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded};
-use parking_lot::{Condvar, Mutex};
+use crossbeam::channel::{Receiver, RecvTimeoutError, bounded};
+use parking_lot::Mutex;
 
-use self::checkpoint::CheckpointBuffer;
-use self::health::Judge;
-use self::inbox::{Inbox, Tick};
+use self::inbox::Tick;
 use self::pool::ReadPool;
-use self::retention::Retention;
-use self::stats::Counters;
 use self::tx::{Db, Tx, WriteConn};
-use self::writer::{Shared, Writer};
-use crate::clock::{self, Mono, Wall};
+use self::writer::Shared;
+use crate::clock::{self, Wall};
 use crate::limits;
 use crate::model::log::LogBatch;
 use crate::model::sample::{HostSample, Sample};
 use crate::model::settings::{CheckpointSettings, StoreSettings};
-use crate::thread::spawn_named;
 
 pub use self::error::{OpenError, StoreError};
 pub use self::health::{Degraded, StoreHealth};
-pub use self::inbox::Write;
 pub use self::pool::PoolState;
 pub use self::queries::deliveries::{AttemptView, DeliveryFilter, DeliveryView};
 pub use self::queries::events::EventFilter;
 pub use self::queries::incidents::IncidentFilter;
 pub use self::queries::runs::StoredRun;
 pub use self::stats::StoreStats;
+pub use self::write::Write;
 pub use self::writer::Wakers;
 
 /// The database's name in the state directory.
@@ -118,101 +114,6 @@ pub struct Flushed {
 }
 
 impl Store {
-    /// Opens the database in `dir`, makes it or brings it up to date, and starts the writer. The caller holds
-    /// the directory's [`lock::StateLock`]: leases found here belong to a supervisor that is gone.
-    ///
-    /// # Errors
-    /// The file is damaged, newer than this version, or not to be had.
-    pub fn open(dir: &Path, options: StoreOptions) -> Result<Self, OpenError> {
-        let path = dir.join(FILE);
-        let durability = options.store.durability;
-        let conn = migrate::open_writer(&path, durability)?;
-        let counters = Arc::new(Counters::default());
-        let opening = opening(&path, &conn, &counters)?;
-        let now = clock::mono();
-        let checkpoint = &options.checkpoint;
-        let buffer = CheckpointBuffer::new(checkpoint.interval, checkpoint.batch, now);
-        let shared = Arc::new(Shared {
-            inbox: Inbox::new(buffer),
-            counters: Arc::clone(&counters),
-            health: Mutex::default(),
-            generation: Mutex::new(1),
-            changed: Condvar::new(),
-            stranded: Mutex::default(),
-            has_old_leases: AtomicBool::new(!opening.has_released),
-        });
-        let readers = readers(&path, options.store.pool, counters)?;
-        let writer = Writer {
-            conn,
-            path: path.clone(),
-            durability,
-            shared: Arc::clone(&shared),
-            wakers: options.wakers.clone(),
-            retention: Retention::new(options.retention_raw, now),
-            judge: Judge::default(),
-            pause_until: Mono::default(),
-            has_news: false,
-        };
-        let thread = start(writer).map_err(|source| OpenError::Io {
-            path: path.clone(),
-            source,
-        })?;
-        Ok(Self {
-            inner: Arc::new(Inner {
-                path,
-                shared,
-                readers,
-                wakers: options.wakers,
-                was_clean: opening.was_clean,
-                last_alive: opening.last_alive,
-                is_writable: true,
-                thread: Mutex::new(Some(thread)),
-            }),
-        })
-    }
-
-    /// Opens the database in `dir` for reading, beside a supervisor or without one. Nothing is made or changed.
-    ///
-    /// # Errors
-    /// There is none, it is damaged, or of another version.
-    pub fn open_read_only(dir: &Path) -> Result<Self, OpenError> {
-        let path = dir.join(FILE);
-        if !path.exists() {
-            return Err(OpenError::Missing { path });
-        }
-        let counters = Arc::new(Counters::default());
-        let readers = readers(&path, 1, Arc::clone(&counters))?;
-        let opened = readers.probe().map_err(|source| OpenError::Readers {
-            path: path.clone(),
-            source,
-        })?;
-        migrate::check_readable(&path, &opened)?;
-        drop(opened);
-        let shared = Arc::new(Shared {
-            inbox: Inbox::new(CheckpointBuffer::new(Duration::MAX, 1, Mono::default())),
-            counters,
-            health: Mutex::default(),
-            generation: Mutex::new(1),
-            changed: Condvar::new(),
-            stranded: Mutex::default(),
-            has_old_leases: AtomicBool::new(false),
-        });
-        shared.inbox.close();
-        let inner = Inner {
-            path,
-            shared,
-            readers,
-            wakers: Wakers::default(),
-            was_clean: None,
-            last_alive: None,
-            is_writable: false,
-            thread: Mutex::new(None),
-        };
-        Ok(Self {
-            inner: Arc::new(inner),
-        })
-    }
-
     /// The database file.
     pub fn path(&self) -> &Path {
         &self.inner.path
@@ -424,71 +325,4 @@ impl Drop for Inner {
             self.close(Flushed::default(), limits::STORE_DROP_WAIT);
         }
     }
-}
-
-fn readers(path: &Path, size: u32, counters: Arc<Counters>) -> Result<ReadPool, OpenError> {
-    ReadPool::new(path, size, counters).map_err(|source| OpenError::Readers {
-        path: path.to_path_buf(),
-        source,
-    })
-}
-
-struct Opening {
-    was_clean: Option<bool>,
-    last_alive: Option<Wall>,
-    has_released: bool,
-}
-
-/// Learns how the supervisor before ended, and takes over from it.
-fn opening(
-    path: &Path,
-    conn: &rusqlite::Connection,
-    counters: &Counters,
-) -> Result<Opening, OpenError> {
-    let db = Db::new(conn, counters);
-    let was_clean = queries::meta::clean(db).map_err(|e| refused(path, e))?;
-    let last_alive = queries::meta::last_alive(db).map_err(|e| refused(path, e))?;
-    if was_clean == Some(false) {
-        migrate::check_pages(path, conn)?;
-    }
-    let write = WriteConn { conn, counters };
-    let taken_over = write.transact(|tx| {
-        queries::meta::set_clean(tx, false)?;
-        queries::deliveries::release_all(tx)
-    });
-    let has_released = match taken_over {
-        Ok(_) => true,
-        Err(error) if error.fault() == Some(error::Fault::Corrupt) => {
-            return Err(refused(path, error));
-        }
-        // A full disk at the start: supervise all the same. The first lease makes up for it.
-        Err(error) => {
-            log::warn!("the database cannot be written yet: {error}");
-            false
-        }
-    };
-    Ok(Opening {
-        was_clean,
-        last_alive,
-        has_released,
-    })
-}
-
-fn refused(path: &Path, error: StoreError) -> OpenError {
-    match error {
-        StoreError::Sqlite { source, .. } => OpenError::sqlite(path, source),
-        other => OpenError::Damaged {
-            path: path.to_path_buf(),
-            what: other.to_string(),
-        },
-    }
-}
-
-fn start(writer: Writer) -> std::io::Result<WriterThread> {
-    let (alive, ended): (Sender<()>, Receiver<()>) = bounded(limits::STORE_REPLY);
-    let join = spawn_named("store-writer", move || {
-        writer.run();
-        drop(alive);
-    })?;
-    Ok(WriterThread { join, ended })
 }

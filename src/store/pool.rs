@@ -67,6 +67,7 @@ impl ReadPool {
             .with_init(|conn| {
                 conn.busy_timeout(limits::STORE_READ_WAIT)?;
                 conn.set_prepared_statement_cache_capacity(limits::STORE_STATEMENTS);
+                conn.pragma_update(None, "cache_size", -limits::STORE_READER_CACHE_KIB)?;
                 conn.pragma_update(None, "query_only", true)
             });
         let pool = Pool::builder()

@@ -67,7 +67,8 @@ statements! {
          SELECT id, ?1, 0, 'expired', 'too old to send' FROM deliveries INDEXED BY deliveries_expiring
          WHERE state = 'pending' AND expires_at <= ?1";
     EXPIRE = seek "expire deliveries",
-        "UPDATE deliveries INDEXED BY deliveries_expiring SET state = 'expired', settled_at = ?1, last_error = coalesce(last_error, 'too old to send')
+        "UPDATE deliveries INDEXED BY deliveries_expiring SET state = 'expired', settled_at = ?1,
+           last_error = coalesce(last_error, 'too old to send')
          WHERE state = 'pending' AND expires_at <= ?1";
     GIVE_UP = seek "give up a delivery",
         "UPDATE deliveries SET state = 'dead', settled_at = ?2, last_error = ?3
