@@ -54,7 +54,7 @@ pub(super) fn take_over(state_dir: &Path) -> Taken {
     }
 }
 
-fn dial(state_dir: &Path) -> io::Result<OwnedFd> {
+pub(super) fn dial(state_dir: &Path) -> io::Result<OwnedFd> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
     connect(&socket, &SocketAddrUnix::new(address(state_dir))?)?;

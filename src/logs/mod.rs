@@ -15,6 +15,7 @@
 //! thread and open no segment: the one who supervises calls them.
 
 mod batch;
+mod derive;
 pub mod holder;
 pub mod index;
 pub mod level;
@@ -30,6 +31,7 @@ mod pumping;
 mod scan;
 mod segments;
 mod spill;
+mod start;
 mod tail;
 mod wire;
 
@@ -46,7 +48,6 @@ use std::time::Duration;
 
 use crossbeam::channel::{Receiver, Sender, bounded};
 use parking_lot::Mutex;
-use rustix::event::{EventfdFlags, eventfd};
 
 pub use self::holder::HolderSeat;
 pub use self::pipes::{PipeId, RunPipes};
@@ -56,18 +57,13 @@ pub use self::pumping::NoticeSink;
 pub use self::scan::RecordSink;
 pub use self::segments::Source;
 
-use self::index::Mark;
 use self::pipes::PipeDir;
-use self::print::Printer;
-use self::pump::Pump;
-use self::pumping::{Command, Pumping};
-use self::scan::Scanner;
+use self::pumping::Command;
 use crate::clock::{self, Mono};
 use crate::ids::RunId;
 use crate::limits;
 use crate::model::log::{LogCursor, Stream};
 use crate::model::name::InstanceName;
-use crate::thread::spawn_named;
 
 /// A fault at start, or when a run's pipes are made.
 #[derive(Debug, thiserror::Error)]
@@ -164,7 +160,7 @@ impl Logs {
     /// The state directory cannot be used, or there is no room for threads.
     pub fn start(setup: Setup) -> Result<(Self, Started), LogsError> {
         let path = setup.state_dir.clone();
-        start(setup).map_err(|source| LogsError::StateDir { path, source })
+        start::start(setup).map_err(|source| LogsError::StateDir { path, source })
     }
 
     /// Makes the pipes of a run. A handful of system calls; waits for nobody.
@@ -327,90 +323,6 @@ impl Drop for Inner {
 fn join(thread: JoinHandle<()>) {
     // A panic was logged by the thread itself.
     let _ = thread.join();
-}
-
-fn start(setup: Setup) -> io::Result<(Logs, Started)> {
-    let state_dir = setup.state_dir.as_path();
-    let pipes = PipeDir::open(state_dir)?;
-    let taken = link::take_over(state_dir);
-    let lock = link::take_lock(state_dir)?;
-    let finish_by = Arc::<Deadline>::default();
-    let (progress, watch) = progress::pair();
-    let mut readers = vec![progress];
-    let mut scanner = Scanner::new(state_dir, watch, setup.records, Arc::clone(&finish_by));
-    scanner.resume(setup.cursors)?;
-    let printer = setup.terminal.map(|terminal| {
-        let (progress, watch) = progress::pair();
-        readers.push(progress);
-        Printer::new(state_dir, watch, terminal, Arc::clone(&finish_by))
-    });
-    let mut pump = Pump::new(state_dir, readers)?;
-    let adopted = adopt(&mut pump, taken.pipes)?;
-    let started = Started {
-        adopted,
-        has_holder: taken.link.is_some(),
-    };
-    let (inbox, orders) = bounded(limits::PUMP_INBOX);
-    let wake = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
-    let was_full = Arc::<AtomicBool>::default();
-    let mut pumping = Pumping {
-        pump,
-        inbox: orders,
-        wake: Arc::clone(&wake),
-        was_full: Arc::clone(&was_full),
-        link: None,
-        notices: setup.notices,
-        lock,
-    };
-    pumping.prepare(taken.link)?;
-    let threads = spawn(pumping, scanner, printer)?;
-    let inner = Inner {
-        state_dir: setup.state_dir,
-        pipes,
-        inbox: Some(inbox),
-        wake,
-        was_full,
-        finish_by,
-        threads: Mutex::new(Some(threads)),
-    };
-    Ok((Logs(Arc::new(inner)), started))
-}
-
-fn adopt(pump: &mut Pump, handed: Vec<(PipeId, OwnedFd)>) -> io::Result<Vec<PipeId>> {
-    for (id, fd) in handed {
-        pump.add(id, fd, Mark::Running);
-    }
-    pump.add_leftovers()?;
-    pump.settle();
-    let mut adopted: Vec<PipeId> = pump.pipes().cloned().collect();
-    adopted.sort();
-    Ok(adopted)
-}
-
-fn spawn(pumping: Pumping, scanner: Scanner, printer: Option<Printer>) -> io::Result<Threads> {
-    let pump = spawn_named("pump", move || pumping.run())?;
-    let (said, records) = bounded(1);
-    let scan = spawn_named("log-scan", move || {
-        let count = scanner.run();
-        // Nobody listens after a finish that was too late.
-        let _ = said.try_send(count);
-    })?;
-    let print = match printer {
-        None => None,
-        Some(printer) => {
-            let (said, shown) = bounded(1);
-            let thread = spawn_named("log-print", move || {
-                printer.run();
-                let _ = said.try_send(());
-            })?;
-            Some((thread, shown))
-        }
-    };
-    Ok(Threads {
-        pump,
-        scan: (scan, records),
-        print,
-    })
 }
 
 /// The segment that holds what `instance` writes to `stream`.

@@ -15,21 +15,17 @@ use rayon::prelude::*;
 
 use super::Deadline;
 use super::batch::{Batcher, Place};
+use super::derive::{Derived, Found, Within, derive};
 use super::index::Index;
-use super::level::detect;
-use super::lines::split;
 use super::progress::Watch;
 use super::segments::Source;
 use crate::clock;
 use crate::limits;
-use crate::model::log::{Level, LogBatch, LogCursor, LogRecord};
+use crate::model::log::{LogBatch, LogCursor, LogRecord};
 use crate::thread::spawn_named;
 
 /// Takes a batch; `false` refuses it for now, and it is offered again.
 pub type RecordSink = Box<dyn Fn(LogBatch) -> bool + Send>;
-
-/// Lines at this level and above are kept.
-const KEEP: Level = Level::Warn;
 
 /// See the file's head.
 pub(super) struct Scanner {
@@ -52,16 +48,6 @@ struct Reading {
     within: Within,
 }
 
-/// Where in a line reading stands.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Within {
-    /// At its beginning.
-    #[default]
-    Nothing,
-    /// In the middle of one longer than a piece: what its beginning said.
-    Line(Option<Level>),
-}
-
 /// A piece of one segment, read.
 struct Chunk {
     source: Source,
@@ -71,21 +57,14 @@ struct Chunk {
     is_final: bool,
 }
 
-/// A line worth keeping.
-#[derive(Debug, PartialEq, Eq)]
-struct Found {
-    line: Vec<u8>,
-    level: Level,
-    /// Bytes of the chunk up to its end.
-    end: usize,
-}
-
-/// What a chunk came to.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Derived {
-    found: Vec<Found>,
-    used: usize,
-    within: Within,
+impl Chunk {
+    fn derive(&self) -> Derived {
+        derive(
+            &self.bytes,
+            self.start.within,
+            self.is_final && !self.has_more,
+        )
+    }
 }
 
 /// The sink still refuses at the end of the time there is.
@@ -242,10 +221,10 @@ impl Scanner {
                 self.pool = pool();
             }
             if let Some(pool) = &self.pool {
-                return pool.install(|| chunks.par_iter().map(derive).collect());
+                return pool.install(|| chunks.par_iter().map(Chunk::derive).collect());
             }
         }
-        chunks.iter().map(derive).collect()
+        chunks.iter().map(Chunk::derive).collect()
     }
 
     fn keep(&mut self, chunk: &Chunk, derived: Derived) -> Result<(), GaveUp> {
@@ -340,43 +319,6 @@ fn record(source: &Source, found: Found, index: Option<&Index>, end: u64) -> Log
         level: found.level,
         line: found.line,
     }
-}
-
-/// The lines of a chunk worth keeping, and how far it was used.
-fn derive(chunk: &Chunk) -> Derived {
-    let mut derived = Derived {
-        within: chunk.start.within,
-        ..Derived::default()
-    };
-    for piece in split(&chunk.bytes, chunk.is_final && !chunk.has_more) {
-        let text = &chunk.bytes[piece.text.clone()];
-        let (level, is_rest) = match derived.within {
-            Within::Nothing => (detect(text), false),
-            Within::Line(level) => (level, true),
-        };
-        if let Some(level) = level.filter(|l| *l >= KEEP) {
-            let mut line = Vec::with_capacity(text.len() + 8);
-            if is_rest {
-                line.extend_from_slice("[…] ".as_bytes());
-            }
-            line.extend_from_slice(text);
-            if piece.goes_on {
-                line.extend_from_slice(" […]".as_bytes());
-            }
-            derived.found.push(Found {
-                line,
-                level,
-                end: piece.next,
-            });
-        }
-        derived.within = if piece.goes_on {
-            Within::Line(level)
-        } else {
-            Within::Nothing
-        };
-        derived.used = piece.next;
-    }
-    derived
 }
 
 #[cfg(test)]
@@ -478,27 +420,5 @@ mod tests {
             let batches = scan(dir.path(), vec![cursor], 0);
             assert_eq!(batches[0].records[0].line, b"ERROR one");
         }
-    }
-
-    #[test]
-    fn a_very_long_line_is_kept_in_marked_pieces() {
-        let chunk = Chunk {
-            source: source("a"),
-            bytes: format!("ERROR {}\nok\n", "x".repeat(limits::LOG_LINE_BYTES)).into_bytes(),
-            start: Reading {
-                place: Place {
-                    inode: 1,
-                    offset: 0,
-                },
-                within: Within::Nothing,
-            },
-            has_more: false,
-            is_final: false,
-        };
-        let derived = derive(&chunk);
-        assert_eq!(derived.found.len(), 2);
-        assert!(derived.found[0].line.ends_with(" […]".as_bytes()));
-        assert!(derived.found[1].line.starts_with("[…] xx".as_bytes()));
-        assert_eq!(derived.used, chunk.bytes.len());
     }
 }

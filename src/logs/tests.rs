@@ -12,6 +12,8 @@ use std::time::Duration;
 use crossbeam::channel::never;
 use parking_lot::Mutex;
 
+use super::index::Mark;
+use super::pump::Pump;
 use super::*;
 use crate::model::log::LogBatch;
 
@@ -303,6 +305,37 @@ fn a_slow_terminal_is_told_what_it_missed_and_the_file_has_it_all() {
     assert_eq!(room.read(&web(), Stream::Stdout).lines().count(), 40_002);
 }
 
+#[test]
+fn an_unfinished_line_is_shown_after_a_while() {
+    let room = Room::new();
+    let (logs, _) = room.start();
+    let pipes = logs.open_run(&web(), RunId::new()).expect("pipes");
+    rustix::io::write(&pipes.stdout, b"name? ").expect("room");
+    wait_for(|| match room.shown.lock().clone() {
+        shown if shown == ["web:0 | name? "] => Ok(()),
+        shown => Err(format!("{shown:?}")),
+    });
+    drop(pipes);
+    assert!(logs.finish(in_time()).is_complete);
+}
+
+#[test]
+fn a_pipe_that_did_not_fit_into_the_inbox_is_found_by_its_name() {
+    let room = Room::new();
+    let (logs, _) = room.start();
+    let id = PipeId {
+        run: RunId::new(),
+        instance: web(),
+        stream: Stream::Stdout,
+    };
+    let made = logs.0.pipes.make(id).expect("a pipe");
+    rustix::io::write(&made.writer, b"missed\n").expect("room");
+    logs.0.was_full.store(true, Ordering::Release);
+    logs.0.wake();
+    room.wait_for_text(&web(), "missed\n");
+    assert!(logs.finish(in_time()).is_complete);
+}
+
 /// A pump of its own, and a pipe to write into.
 fn pump_and_pipe(dir: &Path) -> (Pump, OwnedFd, Source) {
     let mut pump = Pump::new(dir, Vec::new()).expect("the folder can be used");
@@ -582,6 +615,31 @@ fn the_holder_pumps_while_there_is_no_supervisor_and_hands_over_to_the_next() {
     assert!(logs.finish(in_time()).is_complete);
     assert!(holder.wait().expect("it ends with a clean end").success());
     assert_eq!(room.read(&web(), Stream::Stdout), "one\ntwo\nthree\n");
+}
+
+#[test]
+fn a_stranger_at_the_holders_door_changes_nothing() {
+    let room = Room::new();
+    let (logs, _) = room.start();
+    let mut holder = start_holder(&room, &logs);
+    let pipes = logs.open_run(&web(), RunId::new()).expect("pipes");
+    drop(logs);
+    for words in [&b"hello"[..], b"T\xff", b"B"] {
+        let door = link::dial(room.path()).expect("it listens");
+        rustix::net::send(&door, words, rustix::net::SendFlags::empty()).expect("sent");
+        rustix::io::write(&pipes.stdout, words).expect("room");
+        let said = String::from_utf8_lossy(words).into_owned();
+        room.wait_for_text(&web(), &said);
+        wait_for(|| match wire::receive(&door) {
+            wire::Received::Closed => Ok(()),
+            other => Err(format!("{other:?}")),
+        });
+    }
+    let (logs, started) = room.start();
+    assert!(started.has_holder);
+    drop(pipes);
+    assert!(logs.finish(in_time()).is_complete);
+    assert!(holder.wait().expect("ended").success());
 }
 
 #[test]

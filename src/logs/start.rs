@@ -1,0 +1,104 @@
+//! The beginning: taking over what an earlier supervisor left, then the threads. Owns nothing afterwards.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use crossbeam::channel::bounded;
+use parking_lot::Mutex;
+use rustix::event::{EventfdFlags, eventfd};
+
+use super::index::Mark;
+use super::pipes::{PipeDir, PipeId};
+use super::print::Printer;
+use super::pump::Pump;
+use super::pumping::Pumping;
+use super::scan::Scanner;
+use super::{Deadline, Inner, Logs, Setup, Started, Threads, link, progress};
+use crate::limits;
+use crate::thread::spawn_named;
+
+pub(super) fn start(setup: Setup) -> io::Result<(Logs, Started)> {
+    let state_dir = setup.state_dir.as_path();
+    let pipes = PipeDir::open(state_dir)?;
+    let taken = link::take_over(state_dir);
+    let lock = link::take_lock(state_dir)?;
+    let finish_by = Arc::<Deadline>::default();
+    let (progress, watch) = progress::pair();
+    let mut readers = vec![progress];
+    let mut scanner = Scanner::new(state_dir, watch, setup.records, Arc::clone(&finish_by));
+    scanner.resume(setup.cursors)?;
+    let printer = setup.terminal.map(|terminal| {
+        let (progress, watch) = progress::pair();
+        readers.push(progress);
+        Printer::new(state_dir, watch, terminal, Arc::clone(&finish_by))
+    });
+    let mut pump = Pump::new(state_dir, readers)?;
+    let adopted = adopt(&mut pump, taken.pipes)?;
+    let started = Started {
+        adopted,
+        has_holder: taken.link.is_some(),
+    };
+    let (inbox, orders) = bounded(limits::PUMP_INBOX);
+    let wake = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
+    let was_full = Arc::<AtomicBool>::default();
+    let mut pumping = Pumping {
+        pump,
+        inbox: orders,
+        wake: Arc::clone(&wake),
+        was_full: Arc::clone(&was_full),
+        link: None,
+        notices: setup.notices,
+        lock,
+    };
+    pumping.prepare(taken.link)?;
+    let threads = spawn(pumping, scanner, printer)?;
+    let inner = Inner {
+        state_dir: setup.state_dir,
+        pipes,
+        inbox: Some(inbox),
+        wake,
+        was_full,
+        finish_by,
+        threads: Mutex::new(Some(threads)),
+    };
+    Ok((Logs(Arc::new(inner)), started))
+}
+
+fn adopt(pump: &mut Pump, handed: Vec<(PipeId, OwnedFd)>) -> io::Result<Vec<PipeId>> {
+    for (id, fd) in handed {
+        pump.add(id, fd, Mark::Running);
+    }
+    pump.add_leftovers()?;
+    pump.settle();
+    let mut adopted: Vec<PipeId> = pump.pipes().cloned().collect();
+    adopted.sort();
+    Ok(adopted)
+}
+
+fn spawn(pumping: Pumping, scanner: Scanner, printer: Option<Printer>) -> io::Result<Threads> {
+    let pump = spawn_named("pump", move || pumping.run())?;
+    let (said, records) = bounded(1);
+    let scan = spawn_named("log-scan", move || {
+        let count = scanner.run();
+        // Nobody listens after a finish that was too late.
+        let _ = said.try_send(count);
+    })?;
+    let print = match printer {
+        None => None,
+        Some(printer) => {
+            let (said, shown) = bounded(1);
+            let thread = spawn_named("log-print", move || {
+                printer.run();
+                let _ = said.try_send(());
+            })?;
+            Some((thread, shown))
+        }
+    };
+    Ok(Threads {
+        pump,
+        scan: (scan, records),
+        print,
+    })
+}
