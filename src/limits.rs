@@ -151,6 +151,8 @@ pub const PUMP_NAP: Duration = Duration::from_millis(5);
 /// Messages to the pump that may wait: two a run, for 2,000 runs at once. What does not fit is found by
 /// looking into the folder of pipes.
 pub const PUMP_INBOX: usize = 4_096;
+/// An answer that is waited for, or a wake-up: a second one would say the same.
+pub const LOG_ANSWER: usize = 1;
 /// Ready pipes handled between two looks at the inbox.
 pub const PUMP_EVENTS: usize = 256;
 /// What is read at most from a pipe whose run is over while a stranger goes on writing into it.
@@ -210,7 +212,7 @@ pub const HOLDER_LOCK_WAIT: Duration = Duration::from_secs(10);
 /// Rest between two tries for the pump's lock, which the kernel frees with the process that had it.
 pub const PUMP_LOCK_RETRY: Duration = Duration::from_millis(20);
 /// How often an orphaned holder looks whether its state directory is still there.
-pub const HOLDER_LOOK: Duration = Duration::from_secs(10);
+pub const HOLDER_LOOK: Duration = Duration::from_secs(5);
 
 const _: () = assert!(PIPE_BYTES_GROWN > PIPE_BYTES && PIPE_GROWTH_MAX >= PIPE_BYTES_GROWN);
 const _: () = assert!(LOG_LINE_BYTES < SCAN_CHUNK_BYTES);

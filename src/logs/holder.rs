@@ -60,7 +60,12 @@ pub fn main(args: &[OsString]) -> ExitCode {
     let [state_dir] = args else {
         return ExitCode::from(2);
     };
-    let ran = settle().and_then(|link| Holder::new(Path::new(state_dir), link)?.run());
+    let state_dir = Path::new(state_dir);
+    if state_dir.is_absolute() {
+        // A folder that a holder stands in could not be unmounted.
+        let _ = std::env::set_current_dir("/");
+    }
+    let ran = settle().and_then(|link| Holder::new(state_dir, link)?.run());
     match ran {
         Ok(()) => ExitCode::SUCCESS,
         // Nobody listens to a holder: the supervisor sees that it ended.

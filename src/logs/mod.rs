@@ -210,7 +210,7 @@ impl Logs {
     /// [`limits::TAIL_WAIT_MAX`] at most: not for the one who supervises.
     #[must_use]
     pub fn tail(&self, instance: &InstanceName, run: RunId, n: usize) -> Vec<String> {
-        let (done, is_done) = bounded(1);
+        let (done, is_done) = bounded(limits::LOG_ANSWER);
         self.tell(Command::Drain(instance.clone(), done));
         // Late is no fault: what is in the file then has to do.
         let _ = is_done.recv_timeout(limits::TAIL_WAIT_MAX);
@@ -241,7 +241,7 @@ impl Logs {
         };
         self.0.finish_by.set(deadline);
         let left = || deadline.since(clock::mono());
-        let (done, is_done) = bounded(1);
+        let (done, is_done) = bounded(limits::LOG_ANSWER);
         self.0.tell_last(Command::Finish(done), left());
         let totals = is_done.recv_timeout(left());
         let (scan, records) = threads.scan;

@@ -7,6 +7,7 @@ use crossbeam::channel::{Receiver, Sender, TrySendError, bounded};
 use parking_lot::Mutex;
 
 use super::segments::Source;
+use crate::limits;
 
 /// What happened to one segment since it was last looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,8 +38,7 @@ pub(super) struct Watch {
 /// Both sides. The set is bounded by the number of sources.
 pub(super) fn pair() -> (Progress, Watch) {
     let set = Set::default();
-    // One place: a wake-up that waits already says all there is to say.
-    let (wake, woken) = bounded(1);
+    let (wake, woken) = bounded(limits::LOG_ANSWER);
     let progress = Progress {
         set: Arc::clone(&set),
         wake,

@@ -126,17 +126,19 @@ impl Segment {
 
     /// The open file and its length; opened again when somebody removed it.
     fn end(&mut self) -> io::Result<(&File, u64)> {
-        if let Some(file) = &self.file
-            && file.metadata()?.nlink() == 0
-        {
-            self.file = None;
-        }
-        if self.file.is_none() {
-            self.file = Some(open_for_writing(&self.path)?);
-        }
-        let file = self.file.as_ref().expect("opened above");
-        let len = file.metadata()?.len();
-        Ok((file, len))
+        let held = match &self.file {
+            Some(file) => Some(file.metadata()?).filter(|m| m.nlink() > 0),
+            None => None,
+        };
+        let len = if let Some(metadata) = held {
+            metadata.len()
+        } else {
+            let file = open_for_writing(&self.path)?;
+            let len = file.metadata()?.len();
+            self.file = Some(file);
+            len
+        };
+        Ok((self.file.as_ref().expect("opened above"), len))
     }
 
     /// The length, made if it is not there.

@@ -79,7 +79,7 @@ fn adopt(pump: &mut Pump, handed: Vec<(PipeId, OwnedFd)>) -> io::Result<Vec<Pipe
 
 fn spawn(pumping: Pumping, scanner: Scanner, printer: Option<Printer>) -> io::Result<Threads> {
     let pump = spawn_named("pump", move || pumping.run())?;
-    let (said, records) = bounded(1);
+    let (said, records) = bounded(limits::LOG_ANSWER);
     let scan = spawn_named("log-scan", move || {
         let count = scanner.run();
         // Nobody listens after a finish that was too late.
@@ -88,7 +88,7 @@ fn spawn(pumping: Pumping, scanner: Scanner, printer: Option<Printer>) -> io::Re
     let print = match printer {
         None => None,
         Some(printer) => {
-            let (said, shown) = bounded(1);
+            let (said, shown) = bounded(limits::LOG_ANSWER);
             let thread = spawn_named("log-print", move || {
                 printer.run();
                 let _ = said.try_send(());

@@ -487,7 +487,7 @@ fn helper_processes_do_as_they_are_told() {
         // It outlives this process, as programs do.
         drop(spawn_script(&logs, &web(), &script));
     }
-    println!("ready");
+    writeln!(std::io::stdout(), "ready").expect("somebody reads");
     let mut told = String::new();
     std::io::stdin()
         .read_line(&mut told)

@@ -62,17 +62,26 @@ impl Pump {
         let Some(pipe) = self.pipes.get(&token) else {
             return Visit::Empty;
         };
-        match rustix::io::read(&pipe.fd, &mut self.buffer[..]) {
-            Ok(0) => Visit::Ended,
-            Ok(n) => {
-                self.spill.push(&pipe.source, &self.buffer[..n]);
-                Visit::Moved(n)
+        let mut moved = 0;
+        // As much as a splice would take at once: a loud program is not slowed down.
+        while moved < limits::PIPE_BYTES_GROWN {
+            match rustix::io::read(&pipe.fd, &mut self.buffer[..]) {
+                Ok(0) if moved == 0 => return Visit::Ended,
+                Ok(0) | Err(Errno::AGAIN | Errno::INTR) => break,
+                Ok(n) => {
+                    self.spill.push(&pipe.source, &self.buffer[..n]);
+                    moved += n;
+                }
+                Err(e) => {
+                    log::error!("cannot read pipe {}: {e}", pipe.id);
+                    return Visit::Ended;
+                }
             }
-            Err(Errno::AGAIN | Errno::INTR) => Visit::Empty,
-            Err(e) => {
-                log::error!("cannot read pipe {}: {e}", pipe.id);
-                Visit::Ended
-            }
+        }
+        if moved == 0 {
+            Visit::Empty
+        } else {
+            Visit::Moved(moved)
         }
     }
 
