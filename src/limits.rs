@@ -157,6 +157,8 @@ pub const LOG_ANSWER: usize = 1;
 pub const PUMP_EVENTS: usize = 256;
 /// What is read at most from a pipe whose run is over while a stranger goes on writing into it.
 pub const PUMP_LAST_WORDS: usize = 4 << 20;
+/// What the pump has for its end however late it is, so that the holder hears the goodbye.
+pub const PUMP_FINISH_LEAST: Duration = Duration::from_millis(500);
 /// Output kept in memory, of all programs together, while the log disk takes nothing.
 pub const SPILL_BYTES: usize = 8 << 20;
 /// How often a log disk that failed is tried again.

@@ -233,17 +233,20 @@ impl Logs {
     }
 
     /// The clean end, when all programs have been stopped: pipes are emptied, records handed on, the rest shown,
-    /// the holder sent away. Waits until `deadline` at most. A second call does nothing.
+    /// the holder sent away. Waits until `deadline` at most (the pump alone always has
+    /// [`limits::PUMP_FINISH_LEAST`]). Also right for a forced end. A second call does nothing.
     #[must_use]
     pub fn finish(&self, deadline: Mono) -> Drained {
         let Some(threads) = self.0.threads.lock().take() else {
             return Drained::default();
         };
         self.0.finish_by.set(deadline);
+        let least = clock::mono() + limits::PUMP_FINISH_LEAST;
         let left = || deadline.since(clock::mono());
         let (done, is_done) = bounded(limits::LOG_ANSWER);
-        self.0.tell_last(Command::Finish(done), left());
-        let totals = is_done.recv_timeout(left());
+        let for_pump = || deadline.max(least).since(clock::mono());
+        self.0.tell_last(Command::Finish(done), for_pump());
+        let totals = is_done.recv_timeout(for_pump());
         let (scan, records) = threads.scan;
         let records = totals.and_then(|_| records.recv_timeout(left()));
         let shown = threads.print.map(|(thread, shown)| {

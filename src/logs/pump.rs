@@ -265,7 +265,8 @@ impl Pump {
         self.totals
     }
 
-    /// Gives the pipes away, for another process to pump; what memory holds has one more chance first.
+    /// Gives the pipes away, for another process to pump; what memory holds has one more chance first. What
+    /// the disk does not take then is lost: it could only be written behind what the other one writes.
     pub(super) fn hand_over(mut self, now: Mono) -> Vec<(PipeId, OwnedFd)> {
         let left: Vec<Source> = self.flows.keys().cloned().collect();
         for source in &left {

@@ -643,6 +643,19 @@ fn a_stranger_at_the_holders_door_changes_nothing() {
 }
 
 #[test]
+fn a_forced_end_sends_the_holder_away_too() {
+    let room = Room::new();
+    let (logs, _) = room.start();
+    let mut holder = start_holder(&room, &logs);
+    let pipes = logs.open_run(&web(), RunId::new()).expect("pipes");
+    rustix::io::write(&pipes.stdout, b"said\n").expect("room");
+    let drained = logs.finish(clock::mono());
+    assert_eq!((drained.bytes, drained.pipes), (5, 2));
+    assert!(holder.wait().expect("ended").success());
+    assert_eq!(room.pipes(), []);
+}
+
+#[test]
 fn a_program_that_ends_while_nobody_supervises_has_its_last_words_kept() {
     let room = Room::new();
     let (logs, _) = room.start();
