@@ -214,3 +214,13 @@ fn a_user_in_the_address_becomes_basic_authentication() {
     assert_eq!(seen[0].header("authorization"), "Basic bWU6cEBzcw==");
     assert!(!seen[0].header("host").contains("me"));
 }
+
+#[test]
+fn a_server_that_never_begins_tls_is_left_at_the_deadline() {
+    let server = Server::deaf();
+    let url = Secret::new(server.base().replace("http://", "https://"));
+    assert_eq!(
+        post(&client(), &url, SHORT),
+        Err(FetchError::Timeout(Phase::Connect))
+    );
+}

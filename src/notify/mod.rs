@@ -22,6 +22,7 @@ pub mod retry;
 
 mod attempt;
 mod dispatcher;
+mod lanes;
 mod render;
 #[cfg(test)]
 mod testing;
@@ -39,7 +40,7 @@ use crossbeam::channel::{Receiver, Sender, bounded};
 
 use self::board::Board;
 pub use self::dispatcher::Emit;
-use self::dispatcher::{Dispatcher, Slot, Start};
+use self::dispatcher::{Dispatcher, Start};
 use self::outbox::Outbox;
 use self::worker::{Bench, Done, Job};
 use crate::clock::{self, Mono};
@@ -153,7 +154,7 @@ impl Notify {
             inbox: letters,
             woken: Arc::clone(&woken),
             jobs,
-            slots: setup.targets.into_iter().map(Slot::new).collect(),
+            targets: setup.targets,
         });
         threads.push(crate::thread::spawn_named("dispatcher", move || {
             dispatcher.run();

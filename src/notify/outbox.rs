@@ -21,7 +21,8 @@ pub trait Outbox: Send + Sync {
     /// When the next row of `targets` becomes due; nothing when none waits.
     fn next_due(&self, targets: &[Arc<str>]) -> Result<Option<Wall>, OutboxError>;
 
-    /// Commits what came of an attempt, and gives the row back or ends it.
+    /// Commits what came of an attempt, and gives the row back or ends it. A row that is there no longer is no
+    /// error: an outcome that is refused is offered again for ever, and its target waits for that.
     fn settle(&self, settlement: &Settlement) -> Result<(), OutboxError>;
 
     /// Rows that wait, for the report at the end.
