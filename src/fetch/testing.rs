@@ -17,6 +17,9 @@ const CONNECTIONS_MAX: usize = 256;
 /// How long any wait of the server or for it may last.
 pub(crate) const WAIT_MAX: Duration = Duration::from_secs(20);
 
+/// Between two bytes of a trickle.
+const TICK: Duration = Duration::from_millis(5);
+
 /// A request as the server read it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Seen {
@@ -90,8 +93,15 @@ struct Shared {
     changed: Condvar,
     script: Box<Script>,
     stop: Receiver<()>,
-    /// Whether connections are read at all.
-    deaf: bool,
+    reads: Reads,
+}
+
+/// How the server reads its connections.
+#[derive(Clone, Copy)]
+enum Reads {
+    Requests,
+    Sips,
+    Nothing,
 }
 
 /// The server; ends when dropped.
@@ -105,7 +115,7 @@ pub(crate) struct Server {
 impl Server {
     /// A server that does what `script` says for a request and its number, from 0.
     pub(crate) fn start(script: impl Fn(&Seen, usize) -> Answer + Send + Sync + 'static) -> Self {
-        Self::launch(Box::new(script), false)
+        Self::launch(Box::new(script), Reads::Requests)
     }
 
     /// A server that always answers the same.
@@ -115,10 +125,15 @@ impl Server {
 
     /// A server that accepts and never reads.
     pub(crate) fn deaf() -> Self {
-        Self::launch(Box::new(|_, _| Answer::Hang), true)
+        Self::launch(Box::new(|_, _| Answer::Hang), Reads::Nothing)
     }
 
-    fn launch(script: Box<Script>, deaf: bool) -> Self {
+    /// A server that reads a few bytes now and then, for ever.
+    pub(crate) fn sipping() -> Self {
+        Self::launch(Box::new(|_, _| Answer::Hang), Reads::Sips)
+    }
+
+    fn launch(script: Box<Script>, reads: Reads) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
         let address = listener
             .local_addr()
@@ -129,7 +144,7 @@ impl Server {
             changed: Condvar::new(),
             script,
             stop: stopped,
-            deaf,
+            reads,
         });
         let theirs = Arc::clone(&shared);
         let accept = crate::thread::spawn_named("t-accept", move || accept_all(&listener, &theirs))
@@ -234,9 +249,17 @@ fn accept_all(listener: &TcpListener, shared: &Arc<Shared>) {
 }
 
 fn converse(mut stream: &TcpStream, shared: &Shared) {
-    if shared.deaf {
-        shared.is_stopped(WAIT_MAX);
-        return;
+    match shared.reads {
+        Reads::Requests => {}
+        Reads::Sips => {
+            let mut sip = [0; 512];
+            while !shared.is_stopped(TICK) && stream.read(&mut sip).is_ok_and(|n| n > 0) {}
+            return;
+        }
+        Reads::Nothing => {
+            shared.is_stopped(WAIT_MAX);
+            return;
+        }
     }
     while let Some(seen) = read_request(&mut stream) {
         let number = {
@@ -254,7 +277,6 @@ fn converse(mut stream: &TcpStream, shared: &Shared) {
 
 /// Whether the connection goes on.
 fn perform(stream: &mut &TcpStream, shared: &Shared, answer: &Answer) -> bool {
-    const TICK: Duration = Duration::from_millis(5);
     match answer {
         Answer::Reply(status, headers, body) => reply(stream, *status, headers, body),
         Answer::ReplyAndLeave(status) => {

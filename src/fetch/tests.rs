@@ -69,10 +69,11 @@ fn a_server_that_never_answers_or_trickles_bytes_is_left_at_the_deadline() {
 }
 
 #[test]
-fn a_server_that_never_reads_is_left_at_the_deadline() {
-    let server = Server::deaf();
-    let result = post_body(&client(), &server.url("/"), &vec![b'x'; 16 << 20], SHORT);
-    assert_eq!(result, Err(FetchError::Timeout(Phase::Send)));
+fn a_server_that_never_reads_or_only_sips_is_left_at_the_deadline() {
+    for server in [Server::deaf(), Server::sipping()] {
+        let result = post_body(&client(), &server.url("/"), &vec![b'x'; 16 << 20], SHORT);
+        assert_eq!(result, Err(FetchError::Timeout(Phase::Send)));
+    }
 }
 
 #[test]

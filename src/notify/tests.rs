@@ -393,6 +393,24 @@ fn a_hanging_target_does_not_hold_the_last_pass_beyond_its_deadline() {
 }
 
 #[test]
+fn an_attempt_begun_in_the_last_pass_ends_with_it() {
+    let server = Server::always(Answer::Hang);
+    let mut spec = target("ops", webhook_to(server.url("/")));
+    spec.timeout = Duration::from_secs(60);
+    let rig = Rig::start(vec![spec], 1);
+    rig.outbox.add(delivery("ops"));
+    let outbox = std::sync::Arc::clone(&rig.outbox);
+    let pass = rig.notify.last_pass(Duration::from_millis(300));
+    assert_eq!(pass.kept, Some(1));
+    outbox.wait_settled(1);
+    let error = outbox.read(|t| t.settlements[0].error.clone());
+    assert_eq!(
+        error.as_deref(),
+        Some("time-out while waiting for the answer")
+    );
+}
+
+#[test]
 fn a_form_that_is_refused_is_sent_plainer_in_the_same_attempt() {
     let server = Server::start(|_, n| match n {
         0 => Answer::body(400, r#"{"code": 50035, "message": "Invalid Form Body"}"#),
