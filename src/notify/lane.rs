@@ -52,6 +52,38 @@ pub struct LaneMemory {
     pub moved_to: Option<String>,
 }
 
+impl LaneMemory {
+    /// The text that is kept in the database.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        serde_json::json!({
+            "fingerprint": self.fingerprint,
+            "dead": self.is_dead,
+            "open_until": self.open.map(|(until, _)| until.millis()),
+            "cooldown_ms": self.open.and_then(|(_, c)| u64::try_from(c.as_millis()).ok()),
+            "held_until": self.held_until.map(Wall::millis),
+            "moved_to": self.moved_to,
+        })
+        .to_string()
+    }
+
+    /// Reads what [`Self::to_text`] wrote; nothing when it is not that.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let kept: serde_json::Value = serde_json::from_str(text).ok()?;
+        let wall = |key: &str| kept.get(key)?.as_i64().map(Wall::from_millis);
+        let words = |key: &str| kept.get(key)?.as_str().map(str::to_owned);
+        let cooldown = kept.get("cooldown_ms").and_then(serde_json::Value::as_u64);
+        Some(Self {
+            fingerprint: words("fingerprint")?,
+            is_dead: kept.get("dead")?.as_bool()?,
+            open: wall("open_until").zip(cooldown.map(Duration::from_millis)),
+            held_until: wall("held_until"),
+            moved_to: words("moved_to"),
+        })
+    }
+}
+
 impl Lane {
     /// A lane on which nothing has happened yet.
     #[must_use]
@@ -219,7 +251,9 @@ mod tests {
 
     /// The lane of the next start, ten seconds later on both clocks, whose monotonic one began anew.
     fn restarted(lane: &Lane, url: &str) -> Lane {
-        let memory = lane.memory(at(1_000), WALL);
+        let text = lane.memory(at(1_000), WALL).to_text();
+        let memory = LaneMemory::parse(&text).expect("our own text");
+        assert_eq!(memory, lane.memory(at(1_000), WALL));
         let mut next = self::lane(url);
         next.recall(&memory, at(5), WALL + Duration::from_secs(10));
         next
@@ -268,6 +302,7 @@ mod tests {
             restarted(&lane, "http://a.test/OTHER").gate(at(5), at(0)),
             Gate::Free
         );
-        assert!(!format!("{:?}", lane.memory(at(1_000), WALL)).contains("SECRET"));
+        assert!(!lane.memory(at(1_000), WALL).to_text().contains("SECRET"));
+        assert_eq!(LaneMemory::parse("{}"), None);
     }
 }

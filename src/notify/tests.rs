@@ -394,16 +394,26 @@ fn a_hanging_target_does_not_hold_the_last_pass_beyond_its_deadline() {
 
 #[test]
 fn an_attempt_begun_in_the_last_pass_ends_with_it() {
-    let server = Server::always(Answer::Hang);
+    let server = Server::start(|_, n| match n {
+        0 => Answer::header(429, "retry-after", "1"),
+        _ => Answer::Hang,
+    });
     let mut spec = target("ops", webhook_to(server.url("/")));
-    spec.timeout = Duration::from_secs(60);
+    spec.timeout = Duration::from_mins(1);
     let rig = Rig::start(vec![spec], 1);
+    rig.add(delivery("ops"));
+    rig.wait_state("ops", TargetState::Waiting);
     rig.outbox.add(delivery("ops"));
     let outbox = std::sync::Arc::clone(&rig.outbox);
-    let pass = rig.notify.last_pass(Duration::from_millis(300));
-    assert_eq!(pass.kept, Some(1));
-    outbox.wait_settled(1);
-    let error = outbox.read(|t| t.settlements[0].error.clone());
+    let pass = rig.notify.last_pass(Duration::from_millis(1_600));
+    assert_eq!(pass.kept, Some(2));
+    assert_eq!(
+        server.seen().len(),
+        2,
+        "the stated wait ended within the pass"
+    );
+    outbox.wait_settled(2);
+    let error = outbox.read(|t| t.settlements[1].error.clone());
     assert_eq!(
         error.as_deref(),
         Some("time-out while waiting for the answer")
