@@ -9,6 +9,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
 
@@ -38,7 +39,15 @@ pub struct Journal {
 }
 
 #[derive(Debug)]
-struct Entry {
+enum Entry {
+    /// Boxed: the channel has room for thousands, and touches all of it at the start.
+    Record(Box<Recorded>),
+    /// Answered when everything before it has been handed to the sink.
+    Barrier(Sender<()>),
+}
+
+#[derive(Debug)]
+struct Recorded {
     record: Record,
     watch: Option<Sender<Vec<DeliveryId>>>,
 }
@@ -67,7 +76,7 @@ impl Journal {
 
     /// Records `record`. Never blocks: when the inbox is full it is dropped and counted.
     pub fn record(&self, record: impl Into<Record>) {
-        self.put(Entry {
+        self.put(Recorded {
             record: record.into(),
             watch: None,
         });
@@ -76,10 +85,23 @@ impl Journal {
     /// Records `record` and sends the ids of its deliveries to `watch`, which needs room for one answer.
     /// When the record is dropped `watch` is disconnected without one.
     pub fn record_watched(&self, record: impl Into<Record>, watch: Sender<Vec<DeliveryId>>) {
-        self.put(Entry {
+        self.put(Recorded {
             record: record.into(),
             watch: Some(watch),
         });
+    }
+
+    /// Waits until everything recorded before has been handed to the sink, for at most `within`; whether it
+    /// was.
+    #[must_use]
+    pub fn flush(&self, within: Duration) -> bool {
+        let (done, is_done) = bounded(1);
+        let deadline = clock::mono() + within;
+        let is_sent = self
+            .inbox
+            .send_timeout(Entry::Barrier(done), within)
+            .is_ok();
+        is_sent && is_done.recv_timeout(deadline.since(clock::mono())).is_ok()
     }
 
     /// Records dropped and not yet reported.
@@ -94,16 +116,16 @@ impl Journal {
         self.inbox.len()
     }
 
-    fn put(&self, entry: Entry) {
-        match self.inbox.try_send(entry) {
+    fn put(&self, recorded: Recorded) {
+        let kind = recorded.record.event.kind;
+        match self.inbox.try_send(Entry::Record(Box::new(recorded))) {
             Ok(()) => {}
             Err(TrySendError::Full(_)) => {
                 self.dropped.fetch_add(1, Ordering::Relaxed);
             }
-            Err(TrySendError::Disconnected(entry)) => {
+            Err(TrySendError::Disconnected(_)) => {
                 // Only a panic of the journal comes here: its inbox outlives every handle.
                 self.dropped.fetch_add(1, Ordering::Relaxed);
-                let kind = entry.record.event.kind;
                 log::error!("the journal has ended; {kind} is not recorded");
             }
         }
@@ -122,7 +144,11 @@ impl Fold {
     fn run(mut self, records: &Receiver<Entry>) {
         loop {
             match self.receive(records) {
-                Ok(entry) => self.take(entry),
+                Ok(Entry::Record(recorded)) => self.take(*recorded),
+                Ok(Entry::Barrier(done)) => {
+                    // Nobody may be waiting any more.
+                    let _ = done.try_send(());
+                }
                 Err(RecvTimeoutError::Timeout) => self.tick(),
                 Err(RecvTimeoutError::Disconnected) => break,
             }
@@ -139,8 +165,8 @@ impl Fold {
         }
     }
 
-    fn take(&mut self, entry: Entry) {
-        let Entry { mut record, watch } = entry;
+    fn take(&mut self, recorded: Recorded) {
+        let Recorded { mut record, watch } = recorded;
         (self.enrich)(&mut record.event);
         let event = record.event.clone();
         let mut consequences = self
@@ -191,7 +217,7 @@ impl Fold {
         let mut event = Event::new(EventKind::LogsDropped, clock::wall());
         event.facts.count = Some(count);
         event.facts.cause = Some("the journal could not keep up".to_owned());
-        self.take(Entry {
+        self.take(Recorded {
             record: Record::from(event),
             watch: None,
         });
@@ -200,8 +226,6 @@ impl Fold {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use parking_lot::Mutex;
 
     use super::*;

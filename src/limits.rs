@@ -5,10 +5,51 @@ use std::time::Duration;
 /// The kernel shows this much of a thread's name.
 pub const THREAD_NAME_BYTES: usize = 15;
 
+// app.
+
+/// Faults of the storage on their way to the relay; more at once say nothing new.
+pub const RELAY_INBOX: usize = 64;
+
+/// How often deliveries that became too old are looked for.
+pub const EXPIRE_SWEEP: Duration = Duration::from_mins(1);
+
+/// Lines of output that go with a crash.
+pub const EVENT_TAIL_LINES: usize = 10;
+
+/// How long the main thread waits for the journal to say what a test message became.
+pub const JOURNAL_ANSWER: Duration = Duration::from_secs(2);
+
+/// A step of the shutdown other than stopping programs and the last pass of deliveries.
+pub const STOP_STEP: Duration = Duration::from_secs(10);
+
+/// How long such a step works before it says what is left.
+pub const STOP_PATIENCE: Duration = Duration::from_secs(8);
+
+/// A step of the shutdown once somebody is in haste.
+pub const STOP_STEP_PRESSED: Duration = Duration::from_secs(1);
+
+/// Stopping programs once somebody is in haste: KILL has been sent, and the kernel needs a moment.
+pub const STOP_PRESSED: Duration = Duration::from_secs(5);
+
+/// The last pass over what waits for targets that answer.
+pub const STOP_LAST_PASS: Duration = Duration::from_secs(5);
+
+/// The last pass with the end of the workers that are sending.
+pub const STOP_DELIVERIES: Duration = Duration::from_secs(10);
+
+/// How often the line that says for whom the shutdown waits is made anew.
+pub const STOP_LINE: Duration = Duration::from_millis(500);
+
+/// How long the last lines may take to reach the terminal.
+pub const TERMINAL_LAST: Duration = Duration::from_secs(2);
+
+const _: () = assert!(STOP_PATIENCE.as_secs() < STOP_STEP.as_secs());
+const _: () = assert!(STOP_LAST_PASS.as_secs() < STOP_DELIVERIES.as_secs());
+
 // alert and journal.
 
 /// Records that wait for the journal: 500 programs that crash at once give four each.
-pub const JOURNAL_QUEUE: usize = 4_096;
+pub const JOURNAL_QUEUE: usize = 16_384;
 
 /// Characters of a cause or a name in a summary: it is one line, also on a telephone.
 pub const SUMMARY_PART_CHARS: usize = 200;

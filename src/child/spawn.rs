@@ -33,6 +33,9 @@ pub struct Spawn<'a> {
     pub stderr: Option<OwnedFd>,
     /// The limit on open files it gets, when it is not ours.
     pub file_limit: Option<Rlimit>,
+    /// Whether it leads a process group of its own, as every run does. A process that is to make a session
+    /// of its own must not.
+    pub has_own_group: bool,
 }
 
 /// A process of ours. Dropping it neither ends nor reaps it.
@@ -160,10 +163,12 @@ pub fn spawn(spawn: Spawn) -> Result<Child, SpawnError> {
         .env_clear()
         .envs(spawn.environment)
         .current_dir(spawn.directory)
-        .process_group(0)
         .stdin(spawn.stdin.map_or_else(Stdio::null, Stdio::from))
         .stdout(spawn.stdout.map_or_else(Stdio::null, Stdio::from))
         .stderr(spawn.stderr.map_or_else(Stdio::null, Stdio::from));
+    if spawn.has_own_group {
+        command.process_group(0);
+    }
     let pid = command.spawn().map_err(fail)?.id();
     REGISTER.lock().insert(pid);
     if let Some(limit) = spawn.file_limit {

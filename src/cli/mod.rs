@@ -50,7 +50,7 @@ fn dispatch(args: Args) -> Result<ExitCode, Failure> {
     let place = connect::Place::new(args.config, args.socket);
     match args.command {
         Command::Run => return run::run(&place),
-        Command::Holder { arguments } => return Ok(crate::app::holder(arguments)),
+        Command::Holder { arguments } => return Ok(crate::app::holder(&arguments)),
         Command::Check => run::check(&place, &mut Out::stdout()),
         Command::Status { json } => status::status(&place, json, &mut Out::stdout()),
         Command::Events(asked) => events::events(&place, &asked, &mut Out::stdout()),

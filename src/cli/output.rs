@@ -21,6 +21,8 @@ pub enum Failure {
     Usage(String),
     /// 3: faults of the configuration.
     Config(String),
+    /// 4: another supervisor has the state directory.
+    AlreadyRunning(String),
     /// 5: none runs.
     NotRunning(String),
 }
@@ -34,6 +36,7 @@ impl Failure {
             Self::Failed(text)
             | Self::Usage(text)
             | Self::Config(text)
+            | Self::AlreadyRunning(text)
             | Self::NotRunning(text) => {
                 complain(&text);
             }
@@ -47,6 +50,7 @@ impl Failure {
             Self::Failed(_) | Self::Said => 1,
             Self::Usage(_) => 2,
             Self::Config(_) => 3,
+            Self::AlreadyRunning(_) => 4,
             Self::NotRunning(_) => 5,
         }
     }

@@ -3,12 +3,29 @@
 use std::process::ExitCode;
 
 use super::connect::Place;
-use super::output::{Failure, Out, complain_plainly};
+use super::output::{Failure, Out, chain, complain_plainly};
+use crate::app::{Ended, StartError};
 use crate::config::{self, Loaded};
+use crate::store::lock::LockError;
 
 /// `jikimi run`.
 pub fn run(place: &Place) -> Result<ExitCode, Failure> {
-    Ok(crate::app::run(load(place)?))
+    match crate::app::run(load(place)?) {
+        Ok(Ended::Well) => Ok(ExitCode::SUCCESS),
+        Ok(Ended::Badly) => Ok(ExitCode::FAILURE),
+        Err(error) => {
+            let text = chain(&error);
+            Err(match error {
+                StartError::Lock(LockError::Held { .. }) => Failure::AlreadyRunning(text),
+                StartError::Lock(_)
+                | StartError::Open(_)
+                | StartError::Legacy(_)
+                | StartError::Logs(_)
+                | StartError::Metrics(_)
+                | StartError::System(_) => Failure::Failed(text),
+            })
+        }
+    }
 }
 
 /// `jikimi check`.

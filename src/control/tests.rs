@@ -189,6 +189,7 @@ fn read_all(stream: &mut UnixStream) -> String {
 fn board_and_sample() -> (Board, Sample) {
     let run = RunId::new();
     let up = InstanceView {
+        stopping: None,
         name: InstanceName::indexed("web", 0),
         desired: Desired::Up,
         phase: PhaseName::Running,

@@ -18,6 +18,16 @@ pub struct Write {
     pub deliveries: Vec<NewDelivery>,
 }
 
+impl From<Record> for Write {
+    fn from(record: Record) -> Self {
+        Self {
+            record,
+            incident: None,
+            deliveries: Vec::new(),
+        }
+    }
+}
+
 /// An incident that was open when the supervisor before ended, with the targets that have been told of it
 /// (those that have a delivery of it, in whatever state).
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -10,11 +10,12 @@ use super::checkpoint::{Batch, CheckpointBuffer};
 use super::error::{Fault, StoreError};
 use super::stats::{Counter, Counters};
 use super::tx::WriteConn;
-use super::write::{Write, Writes};
+use super::write::Writes;
 use crate::clock::{self, Mono};
 use crate::limits;
 use crate::model::log::LogBatch;
 use crate::model::sample::{HostSample, Sample};
+use crate::model::write::Write;
 
 /// The samples of one tick.
 #[derive(Debug)]

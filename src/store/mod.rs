@@ -47,6 +47,7 @@ use crate::limits;
 use crate::model::log::LogBatch;
 use crate::model::sample::{HostSample, Sample};
 use crate::model::settings::{CheckpointSettings, StoreSettings};
+use crate::model::write::Write;
 
 pub use self::error::{OpenError, StoreError};
 pub use self::health::{Degraded, StoreHealth};
@@ -56,7 +57,6 @@ pub use self::queries::events::EventFilter;
 pub use self::queries::incidents::IncidentFilter;
 pub use self::queries::runs::StoredRun;
 pub use self::stats::StoreStats;
-pub use self::write::Write;
 pub use self::writer::Wakers;
 
 /// The database's name in the state directory.

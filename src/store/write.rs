@@ -5,53 +5,21 @@ use std::collections::VecDeque;
 use crate::limits;
 use crate::model::delivery::NewDelivery;
 use crate::model::event::Severity;
-use crate::model::incident::Incident;
-use crate::model::record::Record;
+use crate::model::write::Write;
 
-/// An event with all that must be committed with it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Write {
-    /// What happened, and what it changed.
-    pub record: Record,
-    /// The incident it belongs to, as it stands after it.
-    pub incident: Option<Incident>,
-    /// Who is to be told.
-    pub deliveries: Vec<NewDelivery>,
-    /// Further events of the same moment.
-    pub extra_events: Vec<Record>,
+/// Whether losing it loses no more than a line of history.
+fn is_info_only(write: &Write) -> bool {
+    write.deliveries.is_empty()
+        && write.incident.is_none()
+        && write.record.event.severity == Severity::Info
 }
 
-impl From<Record> for Write {
-    fn from(record: Record) -> Self {
-        Self {
-            record,
-            incident: None,
-            deliveries: Vec::new(),
-            extra_events: Vec::new(),
-        }
-    }
-}
-
-impl Write {
-    /// Whether losing it loses no more than a line of history.
-    fn is_info_only(&self) -> bool {
-        let is_info = |record: &Record| record.event.severity == Severity::Info;
-        self.deliveries.is_empty()
-            && self.incident.is_none()
-            && is_info(&self.record)
-            && self.extra_events.iter().all(is_info)
-    }
-
-    /// About what it takes in memory.
-    fn bytes(&self) -> usize {
-        let record = |r: &Record| {
-            let facts = &r.event.facts;
-            let tail: usize = facts.log_tail.iter().map(|line| line.len() + 24).sum();
-            size_of::<Record>() + tail + facts.cause.as_ref().map_or(0, String::len)
-        };
-        let extra: usize = self.extra_events.iter().map(record).sum();
-        record(&self.record) + extra + self.deliveries.len() * size_of::<NewDelivery>()
-    }
+/// About what it takes in memory.
+fn bytes_of(write: &Write) -> usize {
+    let facts = &write.record.event.facts;
+    let tail: usize = facts.log_tail.iter().map(|line| line.len() + 24).sum();
+    let cause = facts.cause.as_ref().map_or(0, String::len);
+    size_of::<Write>() + tail + cause + write.deliveries.len() * size_of::<NewDelivery>()
 }
 
 /// Critical records, oldest first.
@@ -64,7 +32,7 @@ pub(super) struct Writes {
 impl Writes {
     /// Adds one; says how many were dropped for it.
     pub(super) fn push(&mut self, write: Write) -> usize {
-        self.bytes += write.bytes();
+        self.bytes += bytes_of(&write);
         self.queue.push_back(write);
         self.shed()
     }
@@ -78,11 +46,11 @@ impl Writes {
         let mut dropped = 0;
         while self.queue.len() > limits::STORE_WRITES_MAX || self.bytes > limits::STORE_WRITES_BYTES
         {
-            let at = self.queue.iter().position(Write::is_info_only).unwrap_or(0);
+            let at = self.queue.iter().position(is_info_only).unwrap_or(0);
             let Some(write) = self.queue.remove(at) else {
                 break;
             };
-            self.bytes -= write.bytes();
+            self.bytes -= bytes_of(&write);
             dropped += 1;
         }
         dropped
@@ -92,13 +60,13 @@ impl Writes {
     pub(super) fn take(&mut self) -> VecDeque<Write> {
         let count = self.queue.len().min(limits::STORE_WRITES_PER_COMMIT);
         let taken: VecDeque<Write> = self.queue.drain(..count).collect();
-        self.bytes -= taken.iter().map(Write::bytes).sum::<usize>();
+        self.bytes -= taken.iter().map(bytes_of).sum::<usize>();
         taken
     }
 
     /// Puts back in front what could not be written; says how many were dropped for it.
     pub(super) fn put_back(&mut self, mut writes: VecDeque<Write>) -> usize {
-        self.bytes += writes.iter().map(Write::bytes).sum::<usize>();
+        self.bytes += writes.iter().map(bytes_of).sum::<usize>();
         writes.append(&mut self.queue);
         self.queue = writes;
         self.shed()
@@ -112,7 +80,10 @@ mod tests {
     use crate::model::event::{Event, EventKind};
 
     fn write(kind: EventKind) -> Write {
-        Write::from(Record::from(Event::new(kind, Wall::default())))
+        Write::from(crate::model::record::Record::from(Event::new(
+            kind,
+            Wall::default(),
+        )))
     }
 
     #[test]

@@ -18,13 +18,13 @@ use super::inbox::{Inbox, Job, Outlook, Tick, Work};
 use super::retention::Retention;
 use super::stats::Counters;
 use super::tx::{Tx, WriteConn};
-use super::write::Write;
 use super::{migrate, queries};
 use crate::clock::{self, Mono};
 use crate::ids::DeliveryId;
 use crate::model::log::LogBatch;
 use crate::model::record::Record;
 use crate::model::settings::Durability;
+use crate::model::write::Write;
 
 /// What the writer and the handles share.
 pub(super) struct Shared {
@@ -390,9 +390,6 @@ pub(super) fn wake(wakers: &Wakers) {
 /// One event with all that belongs to it.
 fn put(tx: &Tx<'_>, write: &Write) -> Result<(), StoreError> {
     put_record(tx, &write.record, write)?;
-    for record in &write.extra_events {
-        put_record(tx, record, write)?;
-    }
     if let Some(incident) = &write.incident {
         queries::incidents::upsert(tx, incident)?;
     }

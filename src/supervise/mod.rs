@@ -52,7 +52,7 @@ pub trait Ports: Send {
     /// Measure this tree from now on.
     fn measure(&self, measured: Measured);
     /// Measure it no more.
-    fn unmeasure(&self, run: RunId);
+    fn unmeasure(&self, instance: &InstanceName, run: RunId);
 }
 
 /// The writing ends of a run's pipes.

@@ -53,6 +53,7 @@ impl Actor {
             stdout: Some(output.stdout),
             stderr: Some(output.stderr),
             file_limit: self.file_limit,
+            has_own_group: true,
         });
         let child = spawned.inspect_err(|_| self.ports.output_unused(run))?;
         let (pid, start_ticks) = (child.pid, child.start_ticks);
@@ -105,7 +106,7 @@ impl Actor {
             return;
         };
         self.forget(main.child.pidfd.as_fd(), main.token);
-        self.ports.unmeasure(run);
+        self.ports.unmeasure(&self.slots[slot].name, run);
         if child::group_exists(main.child.pid) || self.has_unknown_orphans() {
             self.hold_left(slot);
         }

@@ -59,7 +59,7 @@ impl Ports for Kept {
         self.measured.lock().push(measured);
     }
 
-    fn unmeasure(&self, run: RunId) {
+    fn unmeasure(&self, _: &InstanceName, run: RunId) {
         self.measured.lock().retain(|m| m.run != run);
     }
 }

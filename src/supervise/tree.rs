@@ -38,7 +38,7 @@ pub(super) fn find(roots: &[Root]) -> Members {
         })
         .collect();
     let mark = |stat: &ProcStat| {
-        procfs::environ_mark(stat.pid, "JIKIMI_RUN").and_then(|m| by_run.get(&m).copied())
+        procfs::environ_mark(stat.pid, procfs::RUN_MARK).and_then(|m| by_run.get(&m).copied())
     };
     let mut members = Members::new();
     for (root, at) in tree::members(&scan, &places, tree::OwnIds::current(), mark) {

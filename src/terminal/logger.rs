@@ -35,15 +35,19 @@ pub enum Style {
     Json,
 }
 
+/// Whether colours are wanted on a stream that is a terminal or not: see <https://no-color.org>.
+#[must_use]
+pub fn has_colour(is_terminal: bool) -> bool {
+    is_terminal && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
+}
+
 /// Makes `terminal` the place of the log of this process, as `settings` and the environment say.
 ///
 /// # Errors
 /// There is a logger already.
 pub fn install(terminal: &Terminal, settings: &LogSettings) -> Result<(), log::SetLoggerError> {
     let filter = std::env::var(FILTER_VARIABLE).ok();
-    let has_colour = std::io::stderr().is_terminal()
-        && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
-    let style = match (settings.format, has_colour) {
+    let style = match (settings.format, has_colour(std::io::stderr().is_terminal())) {
         (LogFormat::Json, _) => Style::Json,
         (LogFormat::Text, true) => Style::Colour,
         (LogFormat::Text, false) => Style::Plain,

@@ -1,1 +1,3 @@
+//! The benchmarks; see `scripts/bench`.
+
 fn main() {}

@@ -34,7 +34,7 @@ impl Bench {
 }
 
 /// A record too large for what free room there may be in the file's last pages.
-fn large(seconds: u32) -> crate::store::Write {
+fn large(seconds: u32) -> crate::model::write::Write {
     let mut write = write(EventKind::ProgramCrashed, seconds);
     write.record.event.facts.log_tail = vec!["x".repeat(10_000)];
     write

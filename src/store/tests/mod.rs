@@ -132,7 +132,6 @@ fn told(incident_id: IncidentId, seq: u32, targets: &[&str]) -> Write {
         record: Record::from(event),
         incident: Some(incident(incident_id, u64::from(seq))),
         deliveries,
-        extra_events: Vec::new(),
     }
 }
 

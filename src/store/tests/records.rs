@@ -86,9 +86,8 @@ fn runs_and_states_are_there_after_a_kill_of_the_supervisor() {
         run: Some(end),
         ..Record::from(event(EventKind::ProgramCrashed, 5))
     };
-    let mut write = Write::from(crashed);
-    write.extra_events = vec![started(&running)];
-    bench.record(write);
+    bench.record(Write::from(crashed));
+    bench.record(Write::from(started(&running)));
     let unfinished = bench.store.unfinished_runs().expect("read");
     assert_eq!(unfinished.len(), 1);
     assert_eq!(

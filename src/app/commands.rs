@@ -1,0 +1,165 @@
+//! Serving: commands and signals until one of them asks for the end. Owns the main thread.
+
+use crossbeam::channel::{Receiver, Sender, bounded, select};
+
+use super::Ended;
+use super::end;
+use super::start::Running;
+use crate::clock;
+use crate::ids::DeliveryId;
+use crate::journal::Journal;
+use crate::limits;
+use crate::model::command::{Command, UnknownTarget};
+use crate::model::event::{Event, EventKind};
+use crate::model::settings::Settings;
+use crate::model::urgency::Urgency;
+use crate::shutdown::{Coordinator, Handle};
+use crate::signals::SignalMessage;
+use crate::supervise::Supervisor;
+use crate::text;
+
+/// What commands act on while the rest is being ended.
+struct Desk {
+    settings: Settings,
+    journal: Option<Journal>,
+    supervisor: Option<Supervisor>,
+}
+
+impl Running {
+    /// Serves until the end.
+    pub(super) fn serve(self) -> Ended {
+        let mut desk = Desk {
+            settings: self.settings.clone(),
+            journal: Some(self.journal.clone()),
+            supervisor: Some(self.supervisor.clone()),
+        };
+        let (pressed, commands) = (self.pressed.clone(), self.commands.clone());
+        let (by, reply) = desk.wait_for_the_end(&pressed, &commands);
+        let coordinator = Coordinator::new();
+        let urgency = coordinator.handle();
+        let mut event = Event::new(EventKind::SupervisorStopping, clock::wall());
+        event.facts.asked_by = Some(by.clone());
+        self.journal.record(event);
+        log::info!("stopping, asked by {by}; a second signal kills at once");
+        if let Some(reply) = reply {
+            let _ = reply.try_send(());
+        }
+        // Nothing but the actor's own handle may keep it alive from here on.
+        desk.supervisor = None;
+        desk.journal = None;
+        let (done, ended) = bounded(1);
+        let thread = crate::thread::spawn_named("shutdown", move || {
+            let _ = done.try_send(end::end(self, coordinator, by));
+        });
+        if let Err(error) = thread {
+            log::error!("no thread for an orderly end: {error}");
+            return Ended::Badly;
+        }
+        desk.answer_until_over(&pressed, &commands, (&urgency, &ended))
+    }
+}
+
+impl Desk {
+    /// Who asked for the end, and who wants to hear that it has begun.
+    fn wait_for_the_end(
+        &mut self,
+        pressed: &Receiver<SignalMessage>,
+        commands: &Receiver<Command>,
+    ) -> (String, Option<Sender<()>>) {
+        loop {
+            select! {
+                recv(pressed) -> message => match message {
+                    Ok(SignalMessage::Stop { signal, .. }) => return (format!("signal {signal}"), None),
+                    Ok(other) => log::warn!("{}", other.sentence()),
+                    Err(_) => return ("the end of the signal thread".to_owned(), None),
+                },
+                recv(commands) -> command => match command {
+                    Ok(Command::Shutdown { by, reply }) => return (by, Some(reply)),
+                    Ok(command) => self.take(command),
+                    // Without a control socket there are none; signals are left.
+                    Err(_) => return self.wait_for_a_signal(pressed),
+                },
+            }
+        }
+    }
+
+    fn wait_for_a_signal(&self, pressed: &Receiver<SignalMessage>) -> (String, Option<Sender<()>>) {
+        let _ = &self.settings;
+        for message in pressed {
+            match message {
+                SignalMessage::Stop { signal, .. } => return (format!("signal {signal}"), None),
+                SignalMessage::Hangup { .. } | SignalMessage::Suspend => {
+                    log::warn!("{}", message.sentence());
+                }
+            }
+        }
+        ("the end of the signal thread".to_owned(), None)
+    }
+
+    fn answer_until_over(
+        &mut self,
+        pressed: &Receiver<SignalMessage>,
+        commands: &Receiver<Command>,
+        (urgency, ended): (&Handle, &Receiver<Ended>),
+    ) -> Ended {
+        let (mut pressed, mut commands) = (pressed.clone(), commands.clone());
+        loop {
+            select! {
+                recv(ended) -> end => return end.unwrap_or(Ended::Badly),
+                recv(pressed) -> message => match message {
+                    Ok(message) => {
+                        log::warn!("{}", message.sentence());
+                        if let SignalMessage::Stop { urgency: level, .. } = message {
+                            urgency.raise(level);
+                        }
+                    }
+                    Err(_) => pressed = crossbeam::channel::never(),
+                },
+                recv(commands) -> command => match command {
+                    // A second request to end is a wish for haste, as a second signal is.
+                    Ok(Command::Shutdown { reply, .. }) => {
+                        urgency.raise(Urgency::Now);
+                        let _ = reply.try_send(());
+                    }
+                    Ok(command) => self.take(command),
+                    Err(_) => commands = crossbeam::channel::never(),
+                },
+            }
+        }
+    }
+
+    fn take(&mut self, command: Command) {
+        match command {
+            Command::Verb(request) => match &self.supervisor {
+                Some(supervisor) => supervisor.verb(request),
+                // Dropping the request tells the asker that nobody will answer.
+                None => drop(request),
+            },
+            Command::NotifyTest { target, by, reply } => {
+                if let Some(answer) = self.test(&target, by) {
+                    let _ = reply.try_send(answer);
+                }
+            }
+            Command::Shutdown { reply, .. } => drop(reply),
+        }
+    }
+
+    /// Sends a test message through the journal and the outbox, as every other message goes.
+    fn test(&self, target: &str, by: String) -> Option<Result<DeliveryId, UnknownTarget>> {
+        let names = || self.settings.targets.iter().map(|t| &*t.name);
+        if !names().any(|name| name == target) {
+            let nearest = text::nearest(target, names());
+            return Some(Err(UnknownTarget {
+                name: target.to_owned(),
+                nearest,
+            }));
+        }
+        let mut event = Event::new(EventKind::NotifyTest, clock::wall());
+        event.facts.target = Some(target.to_owned());
+        event.facts.asked_by = Some(by);
+        let (watch, ids) = bounded(1);
+        self.journal.as_ref()?.record_watched(event, watch);
+        let ids: Vec<DeliveryId> = ids.recv_timeout(limits::JOURNAL_ANSWER).ok()?;
+        ids.first().copied().map(Ok)
+    }
+}

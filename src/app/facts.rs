@@ -1,0 +1,80 @@
+//! What the supervisor knows of itself: its figures, and what is wrong with it. Owns the list of issues.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+
+use crate::clock::{self, Mono, Wall};
+use crate::control::sources::SupervisorFacts;
+use crate::procfs;
+use crate::store::Store;
+
+/// What is wrong, by what it concerns; clones share it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Issues(Arc<RwLock<BTreeMap<&'static str, String>>>);
+
+impl Issues {
+    /// Sets or clears what is wrong with `part`; true when that is news.
+    pub fn set(&self, part: &'static str, wrong: Option<String>) -> bool {
+        let mut issues = self.0.write();
+        match wrong {
+            Some(text) => issues.insert(part, text).is_none(),
+            None => issues.remove(part).is_some(),
+        }
+    }
+
+    fn list(&self) -> Vec<String> {
+        self.0
+            .read()
+            .iter()
+            .map(|(part, text)| format!("{part}: {text}"))
+            .collect()
+    }
+}
+
+/// What does not change while it runs.
+#[derive(Clone, Debug)]
+pub(super) struct Identity {
+    pub name: String,
+    pub config: PathBuf,
+    pub started_at: Wall,
+    pub started: Mono,
+}
+
+impl Identity {
+    pub fn new(name: &str, config: PathBuf) -> Self {
+        Self {
+            name: name.to_owned(),
+            config,
+            started_at: clock::wall(),
+            started: clock::mono(),
+        }
+    }
+
+    /// The facts at this moment.
+    pub fn facts(&self, issues: &Issues, store: &Store) -> SupervisorFacts {
+        let own = procfs::read_stat(std::process::id()).ok().flatten();
+        let mut list = issues.list();
+        if let Some(degraded) = store.health().degraded {
+            list.push(format!(
+                "storage: {} (since {})",
+                degraded.what, degraded.since
+            ));
+        }
+        SupervisorFacts {
+            name: self.name.clone(),
+            version: env!("CARGO_PKG_VERSION"),
+            pid: std::process::id(),
+            started_at: self.started_at,
+            started: self.started,
+            config: self.config.clone(),
+            threads: own.map_or(0, |stat| u64::from(stat.threads)),
+            rss_bytes: own.map_or(0, |stat| stat.rss_pages * procfs::page_size()),
+            open_files: std::fs::read_dir("/proc/self/fd")
+                .map_or(0, |entries| entries.count() as u64),
+            issues: list,
+        }
+    }
+}

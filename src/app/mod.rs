@@ -1,0 +1,57 @@
+//! The whole, put together: builds channels, then rooms, then threads, and serves until it is told to stop.
+//! Sees every room and decides nothing that a room could decide.
+//!
+//! The thread roster, in the order of starting; each is joined by its room's end, in the order of `end`:
+//!
+//! | thread | room | ends when |
+//! | --- | --- | --- |
+//! | main | app | the shutdown is over |
+//! | terminal, terminal-log | terminal | never joined: a held terminal may hold them |
+//! | signals | signals | its handle is dropped |
+//! | store-writer, r2d2's | store | it is closed |
+//! | pump, log-scan, log-print | logs | `Logs::finish` |
+//! | metrics-keeper, sample-… | metrics | `Metrics::finish` |
+//! | journal | journal | the last handle is dropped |
+//! | resolver, notify-N, dispatcher | fetch, notify | `Notify::last_pass` |
+//! | supervisor | supervise | the last handle is dropped |
+//! | control, control-conn | control | `Server::stop` |
+//! | relay | app | the rooms that ring it are gone |
+//! | shutdown, stop-… | app, shutdown | the shutdown is over |
+
+mod commands;
+mod end;
+mod facts;
+mod legacy;
+mod ports;
+mod relay;
+mod start;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use crate::config::Loaded;
+use crate::logs;
+pub use start::StartError;
+
+/// How a supervisor ended, for the exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// Every program stopped as asked, and none had been given up.
+    Well,
+    /// A program had to be killed or was `fatal`, or something was left undone.
+    Badly,
+}
+
+/// Starts everything the configuration says and serves until the end.
+///
+/// # Errors
+/// It could not start; nothing was begun.
+pub fn run(loaded: Loaded) -> Result<Ended, StartError> {
+    Ok(start::start(loaded)?.serve())
+}
+
+/// The holder process of [`logs::holder`].
+#[must_use]
+pub fn holder(arguments: &[OsString]) -> ExitCode {
+    logs::holder::main(arguments)
+}

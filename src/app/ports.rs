@@ -1,0 +1,206 @@
+//! What rooms ask of one another, joined: supervision's ports, the journal's sink, the dispatcher's outbox,
+//! the keeper of the holder process. Owns no thread.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use crate::child::{self, Child, Spawn};
+use crate::clock::Wall;
+use crate::ids::RunId;
+use crate::journal::{Journal, Sink};
+use crate::limits;
+use crate::logs::Logs;
+use crate::metrics::{Member, Metrics};
+use crate::model::delivery::{Leased, Settlement};
+use crate::model::event::{Event, EventKind};
+use crate::model::name::InstanceName;
+use crate::model::record::Record;
+use crate::model::write::Write;
+use crate::notify::lane::LaneMemory;
+use crate::notify::outbox::{Outbox, OutboxError};
+use crate::store::{Store, StoreError};
+use crate::supervise::{Measured, Output, Ports};
+
+/// What supervision has others do.
+pub(super) struct SupervisionPorts {
+    pub journal: Journal,
+    pub logs: Logs,
+    pub metrics: Arc<Metrics>,
+}
+
+impl Ports for SupervisionPorts {
+    fn record(&self, record: Record) {
+        self.journal.record(record);
+    }
+
+    fn open_output(&self, instance: &InstanceName, run: RunId) -> io::Result<Output> {
+        let pipes = self.logs.open_run(instance, run)?;
+        Ok(Output {
+            stdout: pipes.stdout,
+            stderr: pipes.stderr,
+            paths: pipes.paths.to_vec(),
+        })
+    }
+
+    fn output_unused(&self, run: RunId) {
+        self.logs.spawn_failed(run);
+    }
+
+    fn output_over(&self, run: RunId) {
+        self.logs.run_over(run);
+    }
+
+    fn measure(&self, measured: Measured) {
+        let Measured {
+            instance,
+            run,
+            pid,
+            start_ticks,
+            interval,
+        } = measured;
+        self.metrics.watch(
+            Member {
+                instance,
+                run,
+                pid,
+                start_ticks,
+            },
+            interval,
+        );
+    }
+
+    fn unmeasure(&self, instance: &InstanceName, run: RunId) {
+        self.metrics.unwatch(instance, run);
+    }
+}
+
+/// The journal's way into the database.
+pub(super) struct StoreSink(pub Store);
+
+impl Sink for StoreSink {
+    fn record(&self, write: Write) {
+        self.0.record(write);
+    }
+}
+
+/// Adds to the end of a run what supervision does not know: its last lines and its peak of memory.
+pub(super) fn enrich(logs: Logs, metrics: Arc<Metrics>) -> crate::journal::Enrich {
+    Box::new(move |event: &mut Event| {
+        let is_end = matches!(
+            event.kind,
+            EventKind::ProgramCrashed | EventKind::ProgramExited | EventKind::ProgramStopped
+        );
+        let (Some(instance), Some(run), true) = (&event.instance, event.run, is_end) else {
+            return;
+        };
+        event.facts.peak_memory_bytes = metrics.peak(run);
+        if event.kind == EventKind::ProgramCrashed {
+            event.facts.log_tail = logs.tail(instance, run, limits::EVENT_TAIL_LINES);
+        }
+    })
+}
+
+/// The dispatcher's table, in the database.
+pub(super) struct StoreOutbox(pub Store);
+
+impl Outbox for StoreOutbox {
+    fn lease_due(&self, targets: &[Arc<str>], now: Wall) -> Result<Vec<Leased>, OutboxError> {
+        self.0.lease_due(targets, now).map_err(fault)
+    }
+
+    fn next_due(&self, targets: &[Arc<str>]) -> Result<Option<Wall>, OutboxError> {
+        self.0.next_due(targets).map_err(fault)
+    }
+
+    fn settle(&self, settlement: &Settlement) -> Result<(), OutboxError> {
+        match self.0.settle(settlement) {
+            // Its history was cleaned up meanwhile: there is nothing left to settle.
+            Ok(()) | Err(StoreError::NoSuchDelivery(_)) => Ok(()),
+            Err(error) => Err(fault(error)),
+        }
+    }
+
+    fn pending(&self) -> Result<u64, OutboxError> {
+        let counts = self.0.delivery_counts().map_err(fault)?;
+        Ok(counts.values().map(|count| count.pending).sum())
+    }
+
+    fn remember(&self, target: &str, memory: &LaneMemory) -> Result<(), OutboxError> {
+        self.0
+            .remember_target(target, &memory.to_text())
+            .map_err(fault)
+    }
+
+    fn recall(&self) -> Result<Vec<(String, LaneMemory)>, OutboxError> {
+        let memories = self.0.target_memories().map_err(fault)?;
+        // What another version wrote may not be readable; then every target begins anew.
+        Ok(memories
+            .into_iter()
+            .filter_map(|(name, text)| Some((name, LaneMemory::parse(&text)?)))
+            .collect())
+    }
+}
+
+fn fault(error: StoreError) -> OutboxError {
+    OutboxError(error.to_string())
+}
+
+/// The holder process, and another one when it is lost.
+pub(super) struct HolderKeeper {
+    logs: Logs,
+    child: Mutex<Option<Child>>,
+}
+
+impl HolderKeeper {
+    pub fn new(logs: Logs) -> Self {
+        Self {
+            logs,
+            child: Mutex::new(None),
+        }
+    }
+
+    /// Starts a holder. Without one, output written after a crash of the supervisor would be lost; that is
+    /// said and supervision goes on.
+    pub fn start(&self) {
+        self.reap();
+        match self.spawn() {
+            Ok(child) => *self.child.lock() = Some(child),
+            Err(error) => log::error!("no holder process could be started: {error}"),
+        }
+    }
+
+    fn spawn(&self) -> Result<Child, Box<dyn std::error::Error>> {
+        let seat = self.logs.holder_seat()?;
+        let argv: Vec<String> = seat
+            .argv
+            .iter()
+            .map(|a| a.to_string_lossy().into_owned())
+            .collect();
+        let file = PathBuf::from(&seat.argv[0]);
+        Ok(child::spawn(Spawn {
+            file: &file,
+            argv: &argv,
+            directory: std::path::Path::new("/"),
+            environment: Vec::new(),
+            stdin: Some(seat.stdin),
+            stdout: None,
+            stderr: None,
+            file_limit: None,
+            has_own_group: false,
+        })?)
+    }
+
+    /// Takes the status of a holder that has ended.
+    pub fn reap(&self) {
+        let mut child = self.child.lock();
+        if child
+            .as_ref()
+            .is_some_and(|child| matches!(child::reap(child), Ok(Some(_))))
+        {
+            *child = None;
+        }
+    }
+}

@@ -1,0 +1,315 @@
+//! Starting: everything that can fail fails here, before a program runs. Owns the order.
+
+use std::io::{self, IsTerminal as _};
+use std::sync::Arc;
+
+use crossbeam::channel::{Receiver, bounded};
+
+use super::facts::{Identity, Issues};
+use super::legacy::{self, Left};
+use super::ports::{HolderKeeper, StoreOutbox, StoreSink, SupervisionPorts, enrich};
+use super::relay::{self, Bells, Relay};
+use crate::alert::Alert;
+use crate::child::{self, FileLimit};
+use crate::config::Loaded;
+use crate::control::conn::Listener;
+use crate::control::handler::Api;
+use crate::control::registry::{Entry, Places, Registration};
+use crate::control::server::{Bounds, Server};
+use crate::control::sources::Sources;
+use crate::fetch::Client;
+use crate::journal::Journal;
+use crate::limits;
+use crate::logs::{self, Logs, LogsError};
+use crate::metrics::{Metrics, MetricsError};
+use crate::model::command::Command;
+use crate::model::event::{Event, EventKind};
+use crate::model::settings::Settings;
+use crate::notify::{self, Notify};
+use crate::signals::{SignalMessage, Signals};
+use crate::store::lock::{LockError, StateLock};
+use crate::store::{OpenError, Store, StoreError, StoreOptions, Wakers};
+use crate::supervise::board::Board;
+use crate::supervise::{Start, Supervisor};
+use crate::terminal::{self, Terminal};
+
+/// Why nothing was started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The state directory is not to be had.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// The database is not to be had.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The database does not answer.
+    #[error("what the last supervisor left cannot be read")]
+    Legacy(#[from] StoreError),
+    /// Programs' output would have no place.
+    #[error(transparent)]
+    Logs(#[from] LogsError),
+    /// Programs could not be measured.
+    #[error(transparent)]
+    Metrics(#[from] MetricsError),
+    /// The system has no room for what every supervisor needs.
+    #[error("the system does not give what it takes to start")]
+    System(#[from] io::Error),
+}
+
+/// Everything that runs, for serving and for the end.
+pub(super) struct Running {
+    pub settings: Settings,
+    pub terminal: Terminal,
+    pub signals: Signals,
+    pub pressed: Receiver<SignalMessage>,
+    pub store: Store,
+    pub logs: Logs,
+    pub holder: Arc<HolderKeeper>,
+    pub metrics: Arc<Metrics>,
+    pub journal: Journal,
+    pub journal_thread: std::thread::JoinHandle<()>,
+    pub notify: Notify,
+    pub board: Arc<Board>,
+    pub supervisor: Supervisor,
+    pub supervisor_thread: std::thread::JoinHandle<()>,
+    pub relay: relay::Running,
+    pub commands: Receiver<Command>,
+    pub server: Option<Server>,
+    pub registration: Option<Registration>,
+    pub lock: StateLock,
+}
+
+/// Starts everything.
+pub(super) fn start(loaded: Loaded) -> Result<Running, StartError> {
+    let settings = loaded.settings;
+    child::close_inherited_on_exec()?;
+    child::adopt_orphans()?;
+    let lock = StateLock::acquire(&settings.supervisor.state_dir)?;
+    let instances = settings
+        .programs
+        .iter()
+        .map(|p| usize::from(p.instances))
+        .sum();
+    let terminal = Terminal::start()?;
+    // A second logger is only there in tests that start two supervisors in one process.
+    let _ = terminal::install(&terminal, &settings.log);
+    let files = FileLimit::raise(instances);
+    let (press, pressed) = bounded(limits::SIGNAL_QUEUE);
+    let signals = Signals::start(press)?;
+
+    let (deliveries, deliveries_bell) = bounded(1);
+    let (health, health_bell) = bounded(limits::RELAY_INBOX);
+    let store = open_store(
+        &settings,
+        Wakers {
+            deliveries: Some(deliveries),
+            health: Some(health),
+        },
+    )?;
+    let Left {
+        legacy,
+        incidents,
+        recovered,
+    } = legacy::read(&store)?;
+    store.mark_clean(false)?;
+    let (notices, notices_bell) = bounded(limits::RELAY_INBOX);
+    let logs = start_logs(&settings, &store, &terminal, notices)?;
+    let holder = Arc::new(HolderKeeper::new(logs.0.clone()));
+    if !logs.1 {
+        holder.start();
+    }
+    let logs = logs.0;
+    let samples = store.clone();
+    let metrics = Arc::new(Metrics::start(
+        Some(settings.metrics.interval),
+        Box::new(move |rows, host| samples.samples(rows, host)),
+    )?);
+    let (journal, journal_thread) = Journal::start(
+        Alert::new(&settings, incidents),
+        enrich(logs.clone(), Arc::clone(&metrics)),
+        Box::new(StoreSink(store.clone())),
+    )?;
+    let notify = start_notify(&settings, &store, &journal)?;
+    let (board, issues) = (Arc::new(Board::default()), Issues::default());
+    let relay = Relay {
+        journal: journal.clone(),
+        waker: notify.waker(),
+        store: store.clone(),
+        board: Arc::clone(&board),
+        holder: Arc::clone(&holder),
+        issues: issues.clone(),
+        interval: settings.checkpoint.interval,
+    }
+    .start(Bells {
+        deliveries: deliveries_bell,
+        health: health_bell,
+        notices: notices_bell,
+    })?;
+    // What waits from before is due now.
+    notify.waker().wake();
+
+    journal.record(Event::new(
+        EventKind::SupervisorStarted,
+        crate::clock::wall(),
+    ));
+    if let Some(recovered) = recovered {
+        log::warn!("{}", crate::alert::summary(&recovered));
+        journal.record(recovered);
+    }
+    let (supervisor, supervisor_thread) = Supervisor::start(Start {
+        programs: settings.programs.clone(),
+        legacy,
+        board: Arc::clone(&board),
+        ports: Box::new(SupervisionPorts {
+            journal: journal.clone(),
+            logs: logs.clone(),
+            metrics: Arc::clone(&metrics),
+        }),
+        file_limit: Some(files.original()),
+    })?;
+    let (orders, commands) = bounded(limits::CONTROL_COMMANDS);
+    let identity = Identity::new(&settings.supervisor.name, settings.path.clone());
+    let sources = {
+        let (metrics, targets, counts) = (Arc::clone(&metrics), notify.board(), store.clone());
+        let (facts, issues, health) = (identity, issues.clone(), store.clone());
+        Sources {
+            board: Arc::clone(&board),
+            sample: Arc::new(move |instance| metrics.latest(instance)),
+            targets: Arc::new(move || {
+                let counts = counts.delivery_counts().unwrap_or_default();
+                targets.targets_with(|name| counts.get(name).copied().unwrap_or_default())
+            }),
+            facts: Arc::new(move || facts.facts(&issues, &health)),
+            store: Arc::new(store.clone()),
+            commands: orders,
+        }
+    };
+    let (server, registration) = open_control(&settings, sources, &issues);
+    log::info!(
+        "{} supervises {instances} instances; {} open files allowed; Ctrl-C stops everything",
+        settings.supervisor.name,
+        files.raised(),
+    );
+    Ok(Running {
+        settings,
+        terminal,
+        signals,
+        pressed,
+        store,
+        logs,
+        holder,
+        metrics,
+        journal,
+        journal_thread,
+        notify,
+        board,
+        supervisor,
+        supervisor_thread,
+        relay,
+        commands,
+        server,
+        registration,
+        lock,
+    })
+}
+
+fn open_store(settings: &Settings, wakers: Wakers) -> Result<Store, OpenError> {
+    let options = StoreOptions {
+        store: settings.store.clone(),
+        checkpoint: settings.checkpoint.clone(),
+        retention_raw: settings.metrics.retention_raw,
+        wakers,
+    };
+    Store::open(&settings.supervisor.state_dir, options)
+}
+
+/// The output of programs, and whether a holder of an earlier supervisor goes on as ours.
+fn start_logs(
+    settings: &Settings,
+    store: &Store,
+    terminal: &Terminal,
+    notices: crossbeam::channel::Sender<logs::Notice>,
+) -> Result<(Logs, bool), StartError> {
+    let (records, lines) = (store.clone(), terminal.clone());
+    let (logs, started) = Logs::start(logs::Setup {
+        state_dir: settings.supervisor.state_dir.clone(),
+        cursors: store.log_cursors()?,
+        records: Box::new(move |batch| {
+            // While the database fails the cursor stays where it is: the lines are safe in their files.
+            let is_well = records.health().degraded.is_none();
+            if is_well {
+                records.logs(batch);
+            }
+            is_well
+        }),
+        notices: Box::new(move |notice| {
+            if let Err(error) = notices.try_send(notice) {
+                log::warn!("not told: {:?}", error.into_inner());
+            }
+        }),
+        terminal: Some(logs::Terminal {
+            line: Box::new(move |line| lines.line(line)),
+            has_colour: terminal::has_colour(std::io::stdout().is_terminal()),
+        }),
+    })?;
+    Ok((logs, started.has_holder))
+}
+
+fn start_notify(
+    settings: &Settings,
+    store: &Store,
+    journal: &Journal,
+) -> Result<Notify, StartError> {
+    let names: Vec<Arc<str>> = settings
+        .targets
+        .iter()
+        .map(|t| Arc::clone(&t.name))
+        .collect();
+    let given_up = store.abandon_unknown_targets(&names, crate::clock::wall())?;
+    if given_up > 0 {
+        log::warn!(
+            "{given_up} deliveries waited for targets that are not configured any more; given up"
+        );
+    }
+    let events = journal.clone();
+    Ok(Notify::start(notify::Setup {
+        client: Arc::new(Client::new()?),
+        outbox: Arc::new(StoreOutbox(store.clone())),
+        targets: settings.targets.clone(),
+        settings: settings.notify.clone(),
+        host: Arc::from(settings.supervisor.name.as_str()),
+        emit: Box::new(move |event| events.record(event)),
+    })?)
+}
+
+/// Opens the socket and leaves word where it is. Supervision does not need either: a fault is an issue.
+fn open_control(
+    settings: &Settings,
+    sources: Sources,
+    issues: &Issues,
+) -> (Option<Server>, Option<Registration>) {
+    let socket = &settings.control.socket;
+    let server = Listener::unix(socket)
+        .and_then(|listener| Server::start(listener, Bounds::CONTROL, Arc::new(Api::new(sources))));
+    let server = match server {
+        Ok(server) => server,
+        Err(error) => {
+            log::error!("no control socket: {error}");
+            issues.set("control", Some(error.to_string()));
+            return (None, None);
+        }
+    };
+    let entry = Entry {
+        pid: std::process::id(),
+        socket: socket.clone(),
+        state_dir: settings.supervisor.state_dir.clone(),
+        config: settings.path.clone(),
+    };
+    let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(std::path::PathBuf::from);
+    let places = Places::of(runtime.as_deref(), &std::env::temp_dir());
+    let registration = places.register(&settings.path, &entry);
+    if let Err(error) = &registration {
+        log::warn!("{error}; commands find this supervisor by its configuration or --socket only");
+    }
+    (Some(server), registration.ok())
+}
