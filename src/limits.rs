@@ -362,7 +362,6 @@ pub const HOLD_BANNED: Duration = Duration::from_mins(15);
 pub const HOLD_MAX: Duration = Duration::from_hours(24);
 /// Workers that send: each is a thread and at most one connection; a target never has more than one.
 pub const NOTIFY_WORKERS_MAX: usize = 64;
-const _: () = assert!(NOTIFY_WORKERS_MAX as i64 == NOTIFY_WORKERS_CONFIGURABLE);
 /// Deliveries handed to the pool and not yet taken. At most one a target, so a hundred targets fit ten times.
 pub const NOTIFY_QUEUE_MAX: usize = 1_024;
 /// Messages to the dispatcher: one from each worker, one wake-up, and room for people.
@@ -548,7 +547,7 @@ pub const CHECKPOINT_KEYS_MAX: usize = 50_000;
 /// Prepared statements a connection keeps; more than there are in the room.
 pub const STORE_STATEMENTS: usize = 96;
 
-/// Pages a reader keeps in memory; SQLite's default of 2 MiB each would be half of what an idle supervisor takes.
+/// Pages a reader keeps in memory; `SQLite`'s default of 2 MiB each would be half of what an idle supervisor takes.
 pub const STORE_READER_CACHE_KIB: i32 = 512;
 
 /// After an unclean end a database up to this size is checked page by page: about 0.2 s a 64 MiB. A larger

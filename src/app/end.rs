@@ -2,152 +2,66 @@
 //! rooms close: those that make work before those that take it.
 
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crossbeam::channel::{after, bounded, select};
 use parking_lot::Mutex;
 
 use super::Ended;
+use super::ports::HolderKeeper;
+use super::relay;
 use super::start::Running;
 use crate::clock;
+use crate::control::registry::Registration;
+use crate::control::server::Server;
+use crate::journal::Journal;
 use crate::limits;
-use crate::model::status::PhaseName;
+use crate::logs::Logs;
+use crate::metrics::Metrics;
 use crate::model::urgency::Urgency;
+use crate::notify::Notify;
 use crate::shutdown::{Coordinator, Progress, Step, StepContext, Waiting};
+use crate::store::Store;
 use crate::supervise::board::{Board, InstanceView};
 use crate::supervise::{StopReport, Supervisor};
 use crate::text;
 
 /// Ends everything and says how that went.
 pub(super) fn end(running: Running, coordinator: Coordinator, by: String) -> Ended {
-    let within = running.settings.supervisor.shutdown_timeout;
+    let Running {
+        settings,
+        terminal,
+        logs,
+        store,
+        lock,
+        signals,
+        ..
+    } = running;
+    let within = settings.supervisor.shutdown_timeout;
     let stopped = Arc::new(Mutex::new(None));
-    let terminal = running.terminal.clone();
-    let logs = running.logs.clone();
-    let (holder, metrics) = (Arc::clone(&running.holder), Arc::clone(&running.metrics));
-    let lock = running.lock;
-    let signals = running.signals;
-    let store = running.store.clone();
-    let board = Arc::clone(&running.board);
-
-    let programs = {
-        let (stopped, supervisor) = (Arc::clone(&stopped), running.supervisor);
-        let (thread, board) = (running.supervisor_thread, Arc::clone(&board));
-        Step::new("programs", within, limits::STOP_PRESSED, move |cx| {
-            let report = stop_programs(&supervisor, &board, by, cx)?;
-            let text = told(&report);
-            *stopped.lock() = Some(report);
-            drop(supervisor);
-            let _ = thread.join();
-            Ok(text)
-        })
+    let supervision = Supervision {
+        supervisor: running.supervisor,
+        thread: running.supervisor_thread,
+        board: running.board,
+        within,
     };
-    let samples = Step::new(
-        "metrics",
-        limits::STOP_STEP,
-        limits::STOP_STEP_PRESSED,
-        move |cx| {
-            let finished = metrics.finish(patience(cx));
-            Ok(format!("{} sampling threads ended", finished.joined))
-        },
-    );
-    let output = {
-        let logs = logs.clone();
-        Step::new(
-            "output",
-            limits::STOP_STEP,
-            limits::STOP_STEP_PRESSED,
-            move |cx| {
-                let drained = logs.finish(clock::mono() + patience(cx));
-                holder.reap();
-                let text = format!(
-                    "{} written, {} log records handed on, {} lost",
-                    text::size(drained.bytes),
-                    drained.records,
-                    text::size(drained.dropped),
-                );
-                if drained.is_complete {
-                    Ok(text)
-                } else {
-                    Err(text)
-                }
-            },
-        )
+    let closing = Closing {
+        relay: running.relay,
+        server: running.server,
+        registration: running.registration,
+        journal: running.journal.clone(),
+        thread: running.journal_thread,
+        store: store.clone(),
     };
-    let flushed = {
-        let (journal, store) = (running.journal.clone(), running.store.clone());
-        Step::new(
-            "database",
-            limits::STOP_STEP,
-            limits::STOP_STEP_PRESSED,
-            move |cx| {
-                let patience = patience(cx);
-                let is_recorded = journal.flush(patience);
-                let flushed = store.flush(patience);
-                let text = format!(
-                    "{} events, {} samples, {} log records and {} checkpoint values flushed, {} left",
-                    flushed.records,
-                    flushed.samples,
-                    flushed.logs,
-                    flushed.checkpoints,
-                    flushed.remaining
-                );
-                if is_recorded && flushed.remaining == 0 {
-                    Ok(text)
-                } else {
-                    Err(text)
-                }
-            },
-        )
-    };
-    let deliveries = {
-        let notify = running.notify;
-        Step::new(
-            "deliveries",
-            limits::STOP_DELIVERIES,
-            limits::STOP_STEP_PRESSED,
-            move |cx| {
-                let most = match cx.urgency() {
-                    Urgency::Clean => limits::STOP_LAST_PASS,
-                    Urgency::Now | Urgency::Exit => Duration::ZERO,
-                };
-                let pass = notify.last_pass(most);
-                let kept = pass
-                    .kept
-                    .map_or_else(|| "an unknown number".to_owned(), |kept| kept.to_string());
-                Ok(format!(
-                    "{} delivered, {kept} kept for the next start",
-                    pass.delivered
-                ))
-            },
-        )
-    };
-    let closed = {
-        let (relay, server, registration) = (running.relay, running.server, running.registration);
-        let (journal, thread, store) = (running.journal, running.journal_thread, store.clone());
-        Step::new(
-            "close",
-            limits::STOP_STEP,
-            limits::STOP_STEP_PRESSED,
-            move |cx| {
-                let patience = patience(cx);
-                relay.stop();
-                drop(journal);
-                let _ = thread.join();
-                drop(registration);
-                drop(server);
-                let flushed = store.flush(patience / 2);
-                let marked = store.mark_clean(flushed.remaining == 0);
-                let flushed = store.close(patience / 2);
-                match marked {
-                    Ok(()) if flushed.remaining == 0 => Ok("database closed".to_owned()),
-                    Ok(()) => Err(format!("{} writes left", flushed.remaining)),
-                    Err(error) => Err(error.to_string()),
-                }
-            },
-        )
-    };
-    let steps = vec![programs, samples, output, flushed, deliveries, closed];
+    let steps = vec![
+        supervision.step(by, Arc::clone(&stopped)),
+        measuring(running.metrics),
+        output(logs.clone(), running.holder),
+        flushing(running.journal, store),
+        delivering(running.notify),
+        closing.step(),
+    ];
     let report = coordinator.run(steps, within, &mut say);
     // Whatever the steps came to: the holder is sent away, or it would go on after a forced end.
     let _ = logs.finish(clock::mono() + limits::STOP_STEP_PRESSED);
@@ -157,17 +71,178 @@ pub(super) fn end(running: Running, coordinator: Coordinator, by: String) -> End
     if !report.left().is_empty() {
         log::warn!("left undone: {}", report.left());
     }
-    let ended_well = stopped
-        .lock()
-        .as_ref()
-        .is_some_and(|stop: &StopReport| stop.killed.is_empty() && stop.fatal.is_empty());
+    let stopped_well = stopped.lock().as_ref().is_some_and(ended_well);
     let _ = terminal.flush(limits::TERMINAL_LAST);
-    drop(signals);
-    drop(lock);
-    if ended_well && report.is_clean() {
+    drop((signals, lock));
+    if stopped_well && report.is_clean() {
         Ended::Well
     } else {
         Ended::Badly
+    }
+}
+
+/// The actor and what it takes to stop everything it has.
+struct Supervision {
+    supervisor: Supervisor,
+    thread: JoinHandle<()>,
+    board: Arc<Board>,
+    within: Duration,
+}
+
+impl Supervision {
+    fn step(self, by: String, stopped: Arc<Mutex<Option<StopReport>>>) -> Step {
+        Step::new("programs", self.within, limits::STOP_PRESSED, move |cx| {
+            let report = self.stop(by, cx)?;
+            let text = told(&report);
+            *stopped.lock() = Some(report);
+            // The last handle: the actor ends.
+            drop(self.supervisor);
+            let _ = self.thread.join();
+            Ok(text)
+        })
+    }
+
+    fn stop(&self, by: String, cx: &StepContext) -> Result<StopReport, String> {
+        let (reply, report) = bounded(1);
+        self.supervisor.stop_all(by, reply);
+        if cx.urgency() != Urgency::Clean {
+            self.supervisor.kill_all();
+        }
+        loop {
+            cx.waiting_for(waiting(&self.board));
+            select! {
+                recv(report) -> report => return report.map_err(|_| "supervision ended early".to_owned()),
+                recv(cx.presses()) -> press => match press {
+                    Ok(_) => self.supervisor.kill_all(),
+                    Err(_) => return Err("abandoned".to_owned()),
+                },
+                // The figures of the waiting line go on; the answer itself does not wait for this.
+                recv(after(limits::STOP_LINE)) -> _ => {}
+            }
+        }
+    }
+}
+
+fn measuring(metrics: Arc<Metrics>) -> Step {
+    Step::new(
+        "metrics",
+        limits::STOP_STEP,
+        limits::STOP_STEP_PRESSED,
+        move |cx| {
+            let finished = metrics.finish(patience(cx));
+            let text = format!("{} sampling threads ended", finished.joined);
+            match finished.left {
+                0 => Ok(text),
+                left => Err(format!("{text}, {left} left")),
+            }
+        },
+    )
+}
+
+fn output(logs: Logs, holder: Arc<HolderKeeper>) -> Step {
+    Step::new(
+        "output",
+        limits::STOP_STEP,
+        limits::STOP_STEP_PRESSED,
+        move |cx| {
+            let drained = logs.finish(clock::mono() + patience(cx));
+            holder.reap();
+            let text = format!(
+                "{} written, {} log records handed on, {} lost",
+                text::size(drained.bytes),
+                drained.records,
+                text::size(drained.dropped),
+            );
+            if drained.is_complete {
+                Ok(text)
+            } else {
+                Err(text)
+            }
+        },
+    )
+}
+
+fn flushing(journal: Journal, store: Store) -> Step {
+    Step::new(
+        "database",
+        limits::STOP_STEP,
+        limits::STOP_STEP_PRESSED,
+        move |cx| {
+            let patience = patience(cx);
+            let is_recorded = journal.flush(patience / 2);
+            let flushed = store.flush(patience / 2);
+            let text = format!(
+                "{} events, {} samples, {} log records and {} checkpoint values flushed, {} left",
+                flushed.records,
+                flushed.samples,
+                flushed.logs,
+                flushed.checkpoints,
+                flushed.remaining
+            );
+            if is_recorded && flushed.remaining == 0 {
+                Ok(text)
+            } else {
+                Err(text)
+            }
+        },
+    )
+}
+
+fn delivering(notify: Notify) -> Step {
+    Step::new(
+        "deliveries",
+        limits::STOP_DELIVERIES,
+        limits::STOP_STEP_PRESSED,
+        move |cx| {
+            let most = match cx.urgency() {
+                Urgency::Clean => limits::STOP_LAST_PASS,
+                Urgency::Now | Urgency::Exit => Duration::ZERO,
+            };
+            let pass = notify.last_pass(most);
+            let kept = pass
+                .kept
+                .map_or_else(|| "an unknown number".to_owned(), |kept| kept.to_string());
+            Ok(format!(
+                "{} delivered, {kept} kept for the next start",
+                pass.delivered
+            ))
+        },
+    )
+}
+
+/// What is closed last, when nobody makes work any more.
+struct Closing {
+    relay: relay::Running,
+    server: Option<Server>,
+    registration: Option<Registration>,
+    journal: Journal,
+    thread: JoinHandle<()>,
+    store: Store,
+}
+
+impl Closing {
+    fn step(self) -> Step {
+        Step::new(
+            "close",
+            limits::STOP_STEP,
+            limits::STOP_STEP_PRESSED,
+            move |cx| {
+                let patience = patience(cx);
+                self.relay.stop();
+                drop(self.journal);
+                let _ = self.thread.join();
+                drop((self.registration, self.server));
+                let flushed = self.store.flush(patience / 2);
+                // Said before the writer ends, true only if nothing is left to write.
+                let marked = self.store.mark_clean(flushed.remaining == 0);
+                let flushed = self.store.close(patience / 2);
+                match marked {
+                    Ok(()) if flushed.remaining == 0 => Ok("database closed".to_owned()),
+                    Ok(()) => Err(format!("{} writes left", flushed.remaining)),
+                    Err(error) => Err(error.to_string()),
+                }
+            },
+        )
     }
 }
 
@@ -175,31 +250,6 @@ fn patience(cx: &StepContext) -> Duration {
     match cx.urgency() {
         Urgency::Clean => limits::STOP_PATIENCE,
         Urgency::Now | Urgency::Exit => limits::STOP_STEP_PRESSED,
-    }
-}
-
-fn stop_programs(
-    supervisor: &Supervisor,
-    board: &Board,
-    by: String,
-    cx: &StepContext,
-) -> Result<StopReport, String> {
-    let (reply, report) = bounded(1);
-    supervisor.stop_all(by, reply);
-    if cx.urgency() != Urgency::Clean {
-        supervisor.kill_all();
-    }
-    loop {
-        cx.waiting_for(waiting(board));
-        select! {
-            recv(report) -> report => return report.map_err(|_| "supervision ended early".to_owned()),
-            recv(cx.presses()) -> press => match press {
-                Ok(_) => supervisor.kill_all(),
-                Err(_) => return Err("abandoned".to_owned()),
-            },
-            // The figures of the waiting line go on; the answer itself does not wait for this.
-            recv(after(limits::STOP_LINE)) -> _ => {}
-        }
     }
 }
 
@@ -214,19 +264,26 @@ fn waiting(board: &Board) -> Vec<Waiting> {
 
 fn wait_of(view: &InstanceView) -> Waiting {
     let waiting = Waiting::new(view.name.to_string());
-    match (&view.stopping, view.phase) {
-        (Some(stopping), _) => {
-            let signal = if stopping.killed { "KILL" } else { "a signal" };
-            waiting
-                .asked(signal, stopping.since)
-                .killed_at(stopping.kill_at)
-        }
-        (
-            None,
-            PhaseName::Stopped | PhaseName::Starting | PhaseName::Running | PhaseName::Backoff,
-        )
-        | (None, PhaseName::Stopping | PhaseName::Exited | PhaseName::Fatal) => waiting,
+    match &view.stopping {
+        Some(stopping) if stopping.killed => waiting.asked("KILL", stopping.since),
+        Some(stopping) => waiting
+            .asked(stopping.signal.to_string(), stopping.since)
+            .killed_at(stopping.kill_at),
+        None => waiting,
     }
+}
+
+/// Whether no program had to be killed and none was `fatal`; says what is not so, for the exit code tells.
+fn ended_well(stop: &StopReport) -> bool {
+    for (names, what) in [
+        (&stop.killed, "had to be killed"),
+        (&stop.fatal, "was fatal"),
+    ] {
+        for name in names {
+            log::warn!("{name} {what}, so the exit code is 1");
+        }
+    }
+    stop.killed.is_empty() && stop.fatal.is_empty()
 }
 
 fn told(report: &StopReport) -> String {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use crate::alert;
 use crate::child::{self, Child, Spawn};
 use crate::clock::Wall;
 use crate::ids::RunId;
@@ -15,7 +16,7 @@ use crate::limits;
 use crate::logs::Logs;
 use crate::metrics::{Member, Metrics};
 use crate::model::delivery::{Leased, Settlement};
-use crate::model::event::{Event, EventKind};
+use crate::model::event::{Event, EventKind, Severity};
 use crate::model::name::InstanceName;
 use crate::model::record::Record;
 use crate::model::write::Write;
@@ -82,7 +83,22 @@ pub(super) struct StoreSink(pub Store);
 
 impl Sink for StoreSink {
     fn record(&self, write: Write) {
+        let event = &write.record.event;
+        log::log!(target: "event", level_of(event), "{}", alert::summary(event));
         self.0.record(write);
+    }
+}
+
+/// How loud an event is in the supervisor's own log. The steps between a crash and the next start are quiet:
+/// the crash has said what follows.
+fn level_of(event: &Event) -> log::Level {
+    match (event.severity, event.kind) {
+        (Severity::Info, EventKind::ProgramReady | EventKind::ProgramRestarting) => {
+            log::Level::Debug
+        }
+        (Severity::Info, _) => log::Level::Info,
+        (Severity::Warning, _) => log::Level::Warn,
+        (Severity::Critical, _) => log::Level::Error,
     }
 }
 
@@ -108,34 +124,36 @@ pub(super) struct StoreOutbox(pub Store);
 
 impl Outbox for StoreOutbox {
     fn lease_due(&self, targets: &[Arc<str>], now: Wall) -> Result<Vec<Leased>, OutboxError> {
-        self.0.lease_due(targets, now).map_err(fault)
+        self.0
+            .lease_due(targets, now)
+            .map_err(|error| fault(&error))
     }
 
     fn next_due(&self, targets: &[Arc<str>]) -> Result<Option<Wall>, OutboxError> {
-        self.0.next_due(targets).map_err(fault)
+        self.0.next_due(targets).map_err(|error| fault(&error))
     }
 
     fn settle(&self, settlement: &Settlement) -> Result<(), OutboxError> {
         match self.0.settle(settlement) {
             // Its history was cleaned up meanwhile: there is nothing left to settle.
             Ok(()) | Err(StoreError::NoSuchDelivery(_)) => Ok(()),
-            Err(error) => Err(fault(error)),
+            Err(error) => Err(fault(&error)),
         }
     }
 
     fn pending(&self) -> Result<u64, OutboxError> {
-        let counts = self.0.delivery_counts().map_err(fault)?;
+        let counts = self.0.delivery_counts().map_err(|error| fault(&error))?;
         Ok(counts.values().map(|count| count.pending).sum())
     }
 
     fn remember(&self, target: &str, memory: &LaneMemory) -> Result<(), OutboxError> {
         self.0
             .remember_target(target, &memory.to_text())
-            .map_err(fault)
+            .map_err(|error| fault(&error))
     }
 
     fn recall(&self) -> Result<Vec<(String, LaneMemory)>, OutboxError> {
-        let memories = self.0.target_memories().map_err(fault)?;
+        let memories = self.0.target_memories().map_err(|error| fault(&error))?;
         // What another version wrote may not be readable; then every target begins anew.
         Ok(memories
             .into_iter()
@@ -144,7 +162,7 @@ impl Outbox for StoreOutbox {
     }
 }
 
-fn fault(error: StoreError) -> OutboxError {
+fn fault(error: &StoreError) -> OutboxError {
     OutboxError(error.to_string())
 }
 

@@ -2,15 +2,17 @@
 
 use std::io::{self, IsTerminal as _};
 use std::sync::Arc;
+use std::thread::JoinHandle;
 
-use crossbeam::channel::{Receiver, bounded};
+use crossbeam::channel::{Receiver, Sender, bounded};
 
 use super::facts::{Identity, Issues};
 use super::legacy::{self, Left};
 use super::ports::{HolderKeeper, StoreOutbox, StoreSink, SupervisionPorts, enrich};
 use super::relay::{self, Bells, Relay};
-use crate::alert::Alert;
+use crate::alert::{self, Alert};
 use crate::child::{self, FileLimit};
+use crate::clock;
 use crate::config::Loaded;
 use crate::control::conn::Listener;
 use crate::control::handler::Api;
@@ -67,11 +69,11 @@ pub(super) struct Running {
     pub holder: Arc<HolderKeeper>,
     pub metrics: Arc<Metrics>,
     pub journal: Journal,
-    pub journal_thread: std::thread::JoinHandle<()>,
+    pub journal_thread: JoinHandle<()>,
     pub notify: Notify,
     pub board: Arc<Board>,
     pub supervisor: Supervisor,
-    pub supervisor_thread: std::thread::JoinHandle<()>,
+    pub supervisor_thread: JoinHandle<()>,
     pub relay: relay::Running,
     pub commands: Receiver<Command>,
     pub server: Option<Server>,
@@ -81,115 +83,54 @@ pub(super) struct Running {
 
 /// Starts everything.
 pub(super) fn start(loaded: Loaded) -> Result<Running, StartError> {
-    let settings = loaded.settings;
-    child::close_inherited_on_exec()?;
-    child::adopt_orphans()?;
-    let lock = StateLock::acquire(&settings.supervisor.state_dir)?;
-    let instances = settings
-        .programs
-        .iter()
-        .map(|p| usize::from(p.instances))
-        .sum();
-    let terminal = Terminal::start()?;
-    // A second logger is only there in tests that start two supervisors in one process.
-    let _ = terminal::install(&terminal, &settings.log);
-    let files = FileLimit::raise(instances);
-    let (press, pressed) = bounded(limits::SIGNAL_QUEUE);
-    let signals = Signals::start(press)?;
-
-    let (deliveries, deliveries_bell) = bounded(1);
-    let (health, health_bell) = bounded(limits::RELAY_INBOX);
-    let store = open_store(
-        &settings,
-        Wakers {
-            deliveries: Some(deliveries),
-            health: Some(health),
-        },
-    )?;
-    let Left {
-        legacy,
-        incidents,
-        recovered,
-    } = legacy::read(&store)?;
-    store.mark_clean(false)?;
-    let (notices, notices_bell) = bounded(limits::RELAY_INBOX);
-    let logs = start_logs(&settings, &store, &terminal, notices)?;
-    let holder = Arc::new(HolderKeeper::new(logs.0.clone()));
-    if !logs.1 {
-        holder.start();
-    }
-    let logs = logs.0;
-    let samples = store.clone();
-    let metrics = Arc::new(Metrics::start(
-        Some(settings.metrics.interval),
-        Box::new(move |rows, host| samples.samples(rows, host)),
-    )?);
-    let (journal, journal_thread) = Journal::start(
-        Alert::new(&settings, incidents),
-        enrich(logs.clone(), Arc::clone(&metrics)),
-        Box::new(StoreSink(store.clone())),
-    )?;
-    let notify = start_notify(&settings, &store, &journal)?;
-    let (board, issues) = (Arc::new(Board::default()), Issues::default());
-    let relay = Relay {
-        journal: journal.clone(),
-        waker: notify.waker(),
-        store: store.clone(),
-        board: Arc::clone(&board),
-        holder: Arc::clone(&holder),
-        issues: issues.clone(),
-        interval: settings.checkpoint.interval,
-    }
-    .start(Bells {
-        deliveries: deliveries_bell,
-        health: health_bell,
-        notices: notices_bell,
-    })?;
-    // What waits from before is due now.
-    notify.waker().wake();
-
-    journal.record(Event::new(
-        EventKind::SupervisorStarted,
-        crate::clock::wall(),
-    ));
-    if let Some(recovered) = recovered {
-        log::warn!("{}", crate::alert::summary(&recovered));
-        journal.record(recovered);
+    let ground = Ground::prepare(loaded.settings)?;
+    let (rooms, left) = Rooms::open(&ground)?;
+    rooms
+        .journal
+        .record(Event::new(EventKind::SupervisorStarted, clock::wall()));
+    if let Some(recovered) = left.recovered {
+        log::warn!("{}", alert::summary(&recovered));
+        rooms.journal.record(recovered);
     }
     let (supervisor, supervisor_thread) = Supervisor::start(Start {
-        programs: settings.programs.clone(),
-        legacy,
-        board: Arc::clone(&board),
+        programs: ground.settings.programs.clone(),
+        legacy: left.legacy,
+        board: Arc::clone(&rooms.board),
         ports: Box::new(SupervisionPorts {
-            journal: journal.clone(),
-            logs: logs.clone(),
-            metrics: Arc::clone(&metrics),
+            journal: rooms.journal.clone(),
+            logs: rooms.logs.clone(),
+            metrics: Arc::clone(&rooms.metrics),
         }),
-        file_limit: Some(files.original()),
+        file_limit: Some(ground.files.original()),
     })?;
     let (orders, commands) = bounded(limits::CONTROL_COMMANDS);
-    let identity = Identity::new(&settings.supervisor.name, settings.path.clone());
-    let sources = {
-        let (metrics, targets, counts) = (Arc::clone(&metrics), notify.board(), store.clone());
-        let (facts, issues, health) = (identity, issues.clone(), store.clone());
-        Sources {
-            board: Arc::clone(&board),
-            sample: Arc::new(move |instance| metrics.latest(instance)),
-            targets: Arc::new(move || {
-                let counts = counts.delivery_counts().unwrap_or_default();
-                targets.targets_with(|name| counts.get(name).copied().unwrap_or_default())
-            }),
-            facts: Arc::new(move || facts.facts(&issues, &health)),
-            store: Arc::new(store.clone()),
-            commands: orders,
-        }
-    };
-    let (server, registration) = open_control(&settings, sources, &issues);
+    let sources = rooms.sources(orders);
+    let (server, registration) = open_control(&ground.settings, sources, &rooms.issues);
     log::info!(
-        "{} supervises {instances} instances; {} open files allowed; Ctrl-C stops everything",
-        settings.supervisor.name,
-        files.raised(),
+        "{} supervises {} instances; Ctrl-C stops everything",
+        ground.settings.supervisor.name,
+        instances(&ground.settings),
     );
+    let Ground {
+        settings,
+        terminal,
+        signals,
+        pressed,
+        lock,
+        ..
+    } = ground;
+    let Rooms {
+        store,
+        logs,
+        holder,
+        metrics,
+        journal,
+        journal_thread,
+        notify,
+        board,
+        relay,
+        ..
+    } = rooms;
     Ok(Running {
         settings,
         terminal,
@@ -213,6 +154,152 @@ pub(super) fn start(loaded: Loaded) -> Result<Running, StartError> {
     })
 }
 
+fn instances(settings: &Settings) -> usize {
+    settings
+        .programs
+        .iter()
+        .map(|program| usize::from(program.instances))
+        .sum()
+}
+
+/// What belongs to the process and not to a room.
+struct Ground {
+    settings: Settings,
+    lock: StateLock,
+    terminal: Terminal,
+    files: FileLimit,
+    signals: Signals,
+    pressed: Receiver<SignalMessage>,
+}
+
+impl Ground {
+    fn prepare(settings: Settings) -> Result<Self, StartError> {
+        child::close_inherited_on_exec()?;
+        child::adopt_orphans()?;
+        let lock = StateLock::acquire(&settings.supervisor.state_dir)?;
+        let terminal = Terminal::start()?;
+        // There is a logger already only where two supervisors live in one process, in tests.
+        let _ = terminal::install(&terminal, &settings.log);
+        let files = FileLimit::raise(instances(&settings));
+        let (press, pressed) = bounded(limits::SIGNAL_QUEUE);
+        let signals = Signals::start(press)?;
+        Ok(Self {
+            settings,
+            lock,
+            terminal,
+            files,
+            signals,
+            pressed,
+        })
+    }
+}
+
+/// The rooms that must be there before a program runs.
+struct Rooms {
+    store: Store,
+    logs: Logs,
+    holder: Arc<HolderKeeper>,
+    metrics: Arc<Metrics>,
+    journal: Journal,
+    journal_thread: JoinHandle<()>,
+    notify: Notify,
+    board: Arc<Board>,
+    issues: Issues,
+    relay: relay::Running,
+    identity: Identity,
+}
+
+impl Rooms {
+    fn open(ground: &Ground) -> Result<(Self, Left), StartError> {
+        let settings = &ground.settings;
+        let identity = Identity::new(&settings.supervisor.name, settings.path.clone());
+        let (deliveries, deliveries_bell) = bounded(1);
+        let (health, health_bell) = bounded(limits::RELAY_INBOX);
+        let wakers = Wakers {
+            deliveries: Some(deliveries),
+            health: Some(health),
+        };
+        let store = open_store(settings, wakers)?;
+        let mut left = legacy::read(&store)?;
+        store.mark_clean(false)?;
+        let (notices, notices_bell) = bounded(limits::RELAY_INBOX);
+        let (logs, has_holder) = start_logs(settings, &store, &ground.terminal, notices)?;
+        let holder = Arc::new(HolderKeeper::new(logs.clone()));
+        if !has_holder {
+            holder.start();
+        }
+        let metrics = Arc::new(start_metrics(settings, &store)?);
+        let (journal, journal_thread) = Journal::start(
+            Alert::new(settings, std::mem::take(&mut left.incidents)),
+            enrich(logs.clone(), Arc::clone(&metrics)),
+            Box::new(StoreSink(store.clone())),
+        )?;
+        let notify = start_notify(settings, &store, &journal)?;
+        let (board, issues) = (Arc::new(Board::default()), Issues::default());
+        let relay = Relay {
+            journal: journal.clone(),
+            waker: notify.waker(),
+            store: store.clone(),
+            board: Arc::clone(&board),
+            holder: Arc::clone(&holder),
+            issues: issues.clone(),
+            interval: settings.checkpoint.interval,
+        }
+        .start(Bells {
+            deliveries: deliveries_bell,
+            health: health_bell,
+            notices: notices_bell,
+        })?;
+        // What waits from before may be due.
+        notify.waker().wake();
+        let rooms = Self {
+            store,
+            logs,
+            holder,
+            metrics,
+            journal,
+            journal_thread,
+            notify,
+            board,
+            issues,
+            relay,
+            identity,
+        };
+        Ok((rooms, left))
+    }
+
+    fn sources(&self, commands: Sender<Command>) -> Sources {
+        let (metrics, board, counts) = (
+            Arc::clone(&self.metrics),
+            self.notify.board(),
+            self.store.clone(),
+        );
+        let (identity, issues, health) = (
+            self.identity.clone(),
+            self.issues.clone(),
+            self.store.clone(),
+        );
+        Sources {
+            board: Arc::clone(&self.board),
+            sample: Arc::new(move |instance| metrics.latest(instance)),
+            targets: Arc::new(move || {
+                // While the database is away the lanes still say what they do.
+                let counts = counts.delivery_counts().unwrap_or_default();
+                board.targets_with(|name| counts.get(name).copied().unwrap_or_default())
+            }),
+            facts: Arc::new(move || identity.facts(&issues, &health)),
+            store: Arc::new(self.store.clone()),
+            commands,
+        }
+    }
+}
+
+fn start_metrics(settings: &Settings, store: &Store) -> Result<Metrics, MetricsError> {
+    let samples = store.clone();
+    let sink = Box::new(move |rows, host| samples.samples(rows, host));
+    Metrics::start(Some(settings.metrics.interval), sink)
+}
+
 fn open_store(settings: &Settings, wakers: Wakers) -> Result<Store, OpenError> {
     let options = StoreOptions {
         store: settings.store.clone(),
@@ -228,7 +315,7 @@ fn start_logs(
     settings: &Settings,
     store: &Store,
     terminal: &Terminal,
-    notices: crossbeam::channel::Sender<logs::Notice>,
+    notices: Sender<logs::Notice>,
 ) -> Result<(Logs, bool), StartError> {
     let (records, lines) = (store.clone(), terminal.clone());
     let (logs, started) = Logs::start(logs::Setup {
@@ -265,7 +352,7 @@ fn start_notify(
         .iter()
         .map(|t| Arc::clone(&t.name))
         .collect();
-    let given_up = store.abandon_unknown_targets(&names, crate::clock::wall())?;
+    let given_up = store.abandon_unknown_targets(&names, clock::wall())?;
     if given_up > 0 {
         log::warn!(
             "{given_up} deliveries waited for targets that are not configured any more; given up"

@@ -10,7 +10,7 @@ use crate::ids::DeliveryId;
 /// A read or a write that did not happen; the caller tries again later.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// SQLite refused.
+    /// `SQLite` refused.
     #[error("the database failed to {doing}")]
     Sqlite {
         /// The statement's name.
@@ -117,7 +117,7 @@ pub enum OpenError {
     Damaged {
         /// The file.
         path: PathBuf,
-        /// What SQLite found.
+        /// What `SQLite` found.
         what: String,
     },
     /// A later version made it.
@@ -146,7 +146,7 @@ pub enum OpenError {
         /// The file looked for.
         path: PathBuf,
     },
-    /// SQLite refused.
+    /// `SQLite` refused.
     #[error("cannot open the database {}", path.display())]
     Sqlite {
         /// The file.
@@ -167,7 +167,7 @@ pub enum OpenError {
 }
 
 impl OpenError {
-    /// The right variant for what SQLite says about `path`.
+    /// The right variant for what `SQLite` says about `path`.
     pub(super) fn sqlite(path: &std::path::Path, source: rusqlite::Error) -> Self {
         let path = path.to_path_buf();
         match Fault::of(&source) {

@@ -126,7 +126,7 @@ fn upgrade(conn: &Connection, found: i64) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Makes the file with the right mode before SQLite does with the umask's; `-wal` and `-shm` take it over.
+/// Makes the file with the right mode before `SQLite` does with the umask's; `-wal` and `-shm` take it over.
 fn prepare_file(path: &Path) -> std::io::Result<()> {
     let file = OpenOptions::new()
         .read(true)

@@ -1,4 +1,4 @@
-//! The store: the only room with SQL. SQLite in WAL mode; one writer thread that commits in groups, readers
+//! The store: the only room with SQL. `SQLite` in WAL mode; one writer thread that commits in groups, readers
 //! from a pool.
 //!
 //! - `inbox`: what waits for the writer, bounded (`write`: the critical part). `writer`: the thread. `buffer`, `checkpoint`, `health`:

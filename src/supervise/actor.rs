@@ -22,6 +22,7 @@ use crate::clock;
 use crate::ids::RunId;
 use crate::limits;
 use crate::model::record::RunStart;
+use crate::model::status::Desired;
 use crate::procfs;
 
 const WAKE: u64 = 0;
@@ -234,8 +235,23 @@ impl Actor {
             | Notice::Killed(_)
             | Notice::Stopped(_) => None,
         };
+        let is_done = match &notice {
+            Notice::Started(_) => true,
+            Notice::Stopped(_) => self.slots[slot].instance.desired == Desired::Down,
+            Notice::Ready(_)
+            | Notice::Exited(_)
+            | Notice::Crashed(_)
+            | Notice::Restarting(_)
+            | Notice::Fatal(_)
+            | Notice::Stopping(_)
+            | Notice::Killed(_) => false,
+        };
         self.ports
             .record(tell::record(&self.slots[slot], notice, started, at));
+        if is_done {
+            // What follows by itself was asked by nobody.
+            self.slots[slot].asked_by = None;
+        }
     }
 
     fn run_start(&self, slot: usize, run: RunId, at: Moment) -> Option<RunStart> {

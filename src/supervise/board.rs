@@ -8,6 +8,7 @@ use crate::clock::Mono;
 use crate::ids::RunId;
 use crate::model::event::Exit;
 use crate::model::name::InstanceName;
+use crate::model::program::Signal;
 use crate::model::status::{Desired, Health, PhaseName};
 
 /// One instance as others see it.
@@ -50,6 +51,8 @@ pub struct StoppingView {
     pub since: Mono,
     /// When what is left is killed.
     pub kill_at: Mono,
+    /// How it was asked.
+    pub signal: Signal,
     /// KILL has been sent.
     pub killed: bool,
 }

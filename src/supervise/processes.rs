@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::actor::{Actor, Source};
 use super::machine::Input;
-use super::slot::{Left, Live, Main};
+use super::slot::{Before, Left, Live, Main};
 use super::{Legacy, Measured, tree};
 use crate::child::{self, Spawn, SpawnError, Watched};
 use crate::clock;
@@ -299,6 +299,9 @@ impl Actor {
                         start.instance
                     );
                     self.slots[slot].instance.left_over(start.run);
+                    if self.slots[slot].before == Before::Stopped {
+                        self.feed(slot, Input::Stop);
+                    }
                     continue;
                 }
                 self.slots[slot].live = None;

@@ -36,8 +36,21 @@ pub(super) struct Slot {
     /// What it waits for, in words, while it waits.
     pub waits_for: Option<Obstacle>,
     pub tags: Arc<[String]>,
-    /// An earlier supervisor's word on it stands: it is not started with this one.
-    pub is_settled: bool,
+    /// What an earlier supervisor, killed without an end, left it as.
+    pub before: Before,
+}
+
+/// What an instance was when the supervisor before was killed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Before {
+    /// Nothing is known, or nothing that matters: the configuration says whether it starts.
+    Unknown,
+    /// Wanted and on its way up or running.
+    Up,
+    /// Stopped by a person.
+    Stopped,
+    /// Over, given up, or waiting for its next start, and that stands.
+    Settled,
 }
 
 /// What stands in the way of a start.
@@ -88,7 +101,7 @@ impl Slot {
             is_shutting_down: false,
             waits_for: None,
             tags,
-            is_settled: false,
+            before: Before::Unknown,
         }
     }
 
@@ -126,12 +139,17 @@ impl Slot {
     /// Whether it is to be started with the supervisor: by its configuration, unless a person stopped it or
     /// it was over when an earlier supervisor was killed.
     pub fn is_wanted_at_start(&self) -> bool {
-        self.spec.autostart && self.may_start_itself()
+        match self.before {
+            Before::Unknown => self.spec.autostart,
+            // Started by hand and alive: a kill of the supervisor does not take it away.
+            Before::Up => self.spec.autostart || self.live.is_some(),
+            Before::Stopped | Before::Settled => false,
+        }
     }
 
     /// Whether nothing that an earlier supervisor knew of forbids starting it.
     pub fn may_start_itself(&self) -> bool {
-        !self.is_settled
+        matches!(self.before, Before::Unknown | Before::Up)
     }
 
     /// It has been started as far as its dependents care: it runs, or did its work and ended well.
@@ -163,9 +181,15 @@ impl Slot {
         self.instance.history.restarts = state.restarts;
         self.instance.history.streak = state.streak;
         self.instance.history.last_exit.clone_from(&state.last_exit);
-        self.is_settled = true;
+        self.before = Before::Settled;
         match state.phase {
-            PhaseName::Stopped | PhaseName::Stopping => {}
+            // Wanted up and stopped: the supervisor was killed in the middle of its own end.
+            PhaseName::Stopped | PhaseName::Stopping => {
+                self.before = match state.desired {
+                    Desired::Up => Before::Up,
+                    Desired::Down => Before::Stopped,
+                };
+            }
             PhaseName::Exited => self.instance.state = State::Down(Down::Exited { left: None }),
             PhaseName::Fatal => {
                 let cause = "given up before the last supervisor was killed".to_owned();
@@ -185,7 +209,7 @@ impl Slot {
                 };
             }
             PhaseName::Starting | PhaseName::Running | PhaseName::Backoff => {
-                self.is_settled = false;
+                self.before = Before::Up;
             }
         }
     }
@@ -228,6 +252,7 @@ impl Slot {
                 State::Stopping(s) => Some(StoppingView {
                     since: s.since,
                     kill_at: s.kill_at,
+                    signal: self.spec.stop_signal,
                     killed: s.killed,
                 }),
                 State::Down(_)
@@ -264,7 +289,12 @@ impl Slot {
         let history = &self.instance.history;
         InstanceState {
             instance: self.name.clone(),
-            desired: self.instance.desired,
+            // What people want outlives the supervisor's own end.
+            desired: if self.is_shutting_down {
+                Desired::Up
+            } else {
+                self.instance.desired
+            },
             phase: self.instance.phase(),
             restarts: history.restarts,
             streak: history.streak,

@@ -8,6 +8,7 @@ use crate::clock::{self, Mono, Wall};
 use crate::ids::RunId;
 use crate::model::event::{Event, EventKind, Exit, Facts};
 use crate::model::record::{Record, RunChange, RunStart};
+use crate::text;
 
 /// The moment of a record, on both clocks.
 #[derive(Clone, Copy)]
@@ -66,25 +67,18 @@ pub(super) fn record(slot: &Slot, notice: Notice, started: Option<RunStart>, at:
 }
 
 fn told(slot: &Slot, notice: &Notice, at: Moment) -> (EventKind, Option<RunId>, Facts) {
-    let asked_by = slot.asked_by.clone();
-    let with_run = |run: RunId| {
-        (
-            Some(run),
-            Facts {
-                pid: slot.pid(),
-                ..Facts::default()
-            },
-        )
+    let pid = Facts {
+        pid: slot.pid(),
+        ..Facts::default()
     };
+    let asked_by = slot.asked_by.clone();
     match notice {
-        Notice::Started(run) => {
-            let (run, facts) = with_run(*run);
-            (EventKind::ProgramStarted, run, Facts { asked_by, ..facts })
-        }
-        Notice::Ready(run) => {
-            let (run, facts) = with_run(*run);
-            (EventKind::ProgramReady, run, facts)
-        }
+        Notice::Started(run) => (
+            EventKind::ProgramStarted,
+            Some(*run),
+            Facts { asked_by, ..pid },
+        ),
+        Notice::Ready(run) => (EventKind::ProgramReady, Some(*run), pid),
         Notice::Exited(ended) => (EventKind::ProgramExited, ended.run, facts_of(slot, ended)),
         Notice::Crashed(ended) => (EventKind::ProgramCrashed, ended.run, facts_of(slot, ended)),
         Notice::Restarting(pause) => {
@@ -106,34 +100,28 @@ fn told(slot: &Slot, notice: &Notice, at: Moment) -> (EventKind, Option<RunId>, 
             (EventKind::ProgramFatal, slot.instance.run(), facts)
         }
         Notice::Stopping(run) => {
-            let (run, facts) = with_run(*run);
-            (
-                EventKind::ProgramStopping,
-                run,
-                Facts {
-                    asked_by,
-                    uptime_s: uptime(slot, at),
-                    ..facts
-                },
-            )
+            let facts = Facts {
+                asked_by,
+                uptime_s: uptime(slot, at),
+                ..pid
+            };
+            (EventKind::ProgramStopping, Some(*run), facts)
         }
         Notice::Killed(run) => {
-            let (run, facts) = with_run(*run);
-            let grace = crate::text::duration(slot.spec.stop_timeout);
+            let grace = text::duration(slot.spec.stop_timeout);
             let cause = format!("did not end within {grace} of {}", slot.spec.stop_signal);
             (
                 EventKind::ProgramKilled,
-                run,
+                Some(*run),
                 Facts {
                     cause: Some(cause),
                     asked_by,
-                    ..facts
+                    ..pid
                 },
             )
         }
         Notice::Stopped(end) => {
-            let exit = end.as_ref().map(|(_, exit)| exit.clone());
-            let run = end.as_ref().map(|(run, _)| *run);
+            let (run, exit) = end.clone().unzip();
             let uptime_s = run.and_then(|_| uptime(slot, at));
             (
                 EventKind::ProgramStopped,

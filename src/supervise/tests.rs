@@ -488,6 +488,8 @@ fn what_a_person_stopped_or_was_given_up_stays_so_after_the_supervisor_was_kille
         state("fatal", Desired::Up, PhaseName::Fatal),
         state("done", Desired::Up, PhaseName::Exited),
         state("up", Desired::Up, PhaseName::Running),
+        // Killed in the middle of its own end.
+        state("ending", Desired::Up, PhaseName::Stopped),
     ];
     let programs = states
         .iter()
@@ -502,6 +504,7 @@ fn what_a_person_stopped_or_was_given_up_stays_so_after_the_supervisor_was_kille
     );
     let up = running.wait_phase("up", PhaseName::Running);
     assert_eq!(up.restarts, 4);
+    running.wait_phase("ending", PhaseName::Running);
     for (name, phase) in [
         ("stopped", PhaseName::Stopped),
         ("fatal", PhaseName::Fatal),

@@ -113,7 +113,7 @@ fn wall_opt(row: &Row<'_>, column: &str) -> rusqlite::Result<Option<Wall>> {
     Ok(row.get::<_, Option<i64>>(column)?.map(Wall::from_millis))
 }
 
-/// SQLite's integers are signed; what does not fit is held at the end of the range.
+/// `SQLite`'s integers are signed; what does not fit is held at the end of the range.
 fn int<T: TryInto<i64>>(value: T) -> i64 {
     value.try_into().unwrap_or(i64::MAX)
 }
