@@ -241,13 +241,14 @@ impl Actor {
         };
         stop.waiting
             .retain(|slot| !self.slots[*slot].instance.is_over());
+        let mut is_up = vec![false; self.of_program.len()];
+        for slot in &stop.waiting {
+            is_up[self.slots[*slot].program] = true;
+        }
         for slot in stop.waiting.clone() {
-            let needed_by = self.graph.needed_by(self.slots[slot].program);
-            let is_needed = stop
-                .waiting
-                .iter()
-                .any(|other| needed_by.contains(&self.slots[*other].program));
-            if !is_needed && !matches!(self.slots[slot].instance.state, State::Stopping(_)) {
+            let mut needed_by = self.graph.needed_by(self.slots[slot].program).iter();
+            let is_stopping = matches!(self.slots[slot].instance.state, State::Stopping(_));
+            if !is_stopping && !needed_by.any(|program| is_up[*program]) {
                 self.feed(slot, Input::Stop);
             }
         }
