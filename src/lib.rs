@@ -13,6 +13,7 @@
 //! | [`alert`] | events to incidents to routes, all pure | |
 //! | [`journal`] | one event to one durable write | alert, store |
 //! | [`store`] | the only room with SQL | |
+//! | [`cache`] | what was read, until it changes | |
 //! | [`fetch`] | the one HTTP client | |
 //! | [`notify`] | deliveries to targets | store, alert, fetch, child |
 //! | [`shutdown`], [`signals`] | the ordered end; the signals that ask for it | |
@@ -27,6 +28,7 @@
 
 pub mod alert;
 pub mod app;
+pub mod cache;
 pub mod child;
 pub mod cli;
 pub mod clock;

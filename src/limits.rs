@@ -54,6 +54,11 @@ pub const JOURNAL_QUEUE: usize = 16_384;
 /// Characters of a cause or a name in a summary: it is one line, also on a telephone.
 pub const SUMMARY_PART_CHARS: usize = 200;
 
+// cache.
+
+/// Answers kept in memory, whatever they answer.
+pub const CACHE_ENTRIES: u64 = 10_000;
+
 // child and supervise.
 
 /// What is left after KILL is killed again this often: a process that forks while it is killed leaves a child.

@@ -11,6 +11,7 @@ use super::legacy::{self, Left};
 use super::ports::{HolderKeeper, StoreOutbox, StoreSink, SupervisionPorts, enrich};
 use super::relay::{self, Bells, Relay};
 use crate::alert::{self, Alert};
+use crate::cache::{Cache, Key};
 use crate::child::{self, FileLimit};
 use crate::clock;
 use crate::config::Loaded;
@@ -30,7 +31,7 @@ use crate::model::settings::Settings;
 use crate::notify::{self, Notify};
 use crate::signals::{SignalMessage, Signals};
 use crate::store::lock::{LockError, StateLock};
-use crate::store::{OpenError, Store, StoreError, StoreOptions, Wakers};
+use crate::store::{OpenError, Store, StoreError, StoreOptions, Subject, Wakers};
 use crate::supervise::board::Board;
 use crate::supervise::{Start, Supervisor};
 use crate::terminal::{self, Terminal};
@@ -274,6 +275,7 @@ impl Rooms {
             self.notify.board(),
             self.store.clone(),
         );
+        let cache = Cache::default();
         let (identity, issues, health) = (
             self.identity.clone(),
             self.issues.clone(),
@@ -283,8 +285,15 @@ impl Rooms {
             board: Arc::clone(&self.board),
             sample: Arc::new(move |instance| metrics.latest(instance)),
             targets: Arc::new(move || {
+                let key = Key {
+                    namespace: Subject::Deliveries.as_str(),
+                    version: counts.version(Subject::Deliveries),
+                    id: String::new(),
+                };
                 // While the database is away the lanes still say what they do.
-                let counts = counts.delivery_counts().unwrap_or_default();
+                let counts = cache
+                    .get(key, || counts.delivery_counts())
+                    .unwrap_or_default();
                 board.targets_with(|name| counts.get(name).copied().unwrap_or_default())
             }),
             facts: Arc::new(move || identity.facts(&issues, &health)),

@@ -24,6 +24,7 @@ mod reads;
 mod retention;
 mod stats;
 mod tx;
+mod versions;
 mod write;
 mod writer;
 
@@ -57,6 +58,7 @@ pub use self::queries::events::EventFilter;
 pub use self::queries::incidents::IncidentFilter;
 pub use self::queries::runs::StoredRun;
 pub use self::stats::StoreStats;
+pub use self::versions::Subject;
 pub use self::writer::Wakers;
 
 /// The database's name in the state directory.

@@ -34,6 +34,7 @@ impl Store {
         let durability = options.store.durability;
         let conn = migrate::open_writer(&path, durability)?;
         let counters = Arc::new(Counters::default());
+        counters.versions.watch(&conn);
         let opening = opening(&path, &conn, &counters)?;
         let now = clock::mono();
         let checkpoint = &options.checkpoint;

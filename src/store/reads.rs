@@ -6,7 +6,7 @@ use super::error::StoreError;
 use super::queries::events::EventFilter;
 use super::queries::incidents::IncidentFilter;
 use super::queries::runs::StoredRun;
-use super::{Store, queries};
+use super::{Store, Subject, queries};
 use crate::clock::Wall;
 use crate::ids::EventId;
 use crate::model::event::Event;
@@ -17,6 +17,13 @@ use crate::model::record::InstanceState;
 use crate::model::sample::{HostSample, Sample};
 
 impl Store {
+    /// A number that rises right after every commit that changed `subject`. Take it before reading, and what
+    /// was read is good for as long as the number stays.
+    #[must_use]
+    pub fn version(&self, subject: Subject) -> u64 {
+        self.inner.shared.counters.versions.of(subject)
+    }
+
     /// The events that match, in the order of their commits. To follow, read after the last one seen.
     pub fn events(&self, filter: &EventFilter) -> Result<Vec<Event>, StoreError> {
         self.read(|db| queries::events::list(db, filter))

@@ -1,6 +1,9 @@
 //! Counters of the store: what it did and what it cost. Owns numbers only.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::versions::Versions;
 
 macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident;)*) => {
@@ -10,7 +13,11 @@ macro_rules! counters {
 
         /// The live form of [`StoreStats`].
         #[derive(Debug, Default)]
-        pub(super) struct Counters { $(pub(super) $name: Counter,)* }
+        pub(super) struct Counters {
+            $(pub(super) $name: Counter,)*
+            /// How often each subject changed.
+            pub(super) versions: Arc<Versions>,
+        }
 
         impl Counters {
             pub(super) fn read(&self) -> StoreStats {

@@ -156,6 +156,7 @@ impl<'c> Tx<'c> {
             .commit()
             .map_err(|e| Sql::seek("commit", "").failed(e))?;
         open.is_committed = true;
+        open.counters.versions.publish();
         Ok(())
     }
 }

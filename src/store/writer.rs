@@ -186,7 +186,10 @@ impl Writer {
     /// A connection left in an unknown state is replaced; if that fails the old one goes on failing.
     fn reopen(&mut self) {
         match migrate::connect_writer(&self.path, self.durability) {
-            Ok(conn) => self.conn = conn,
+            Ok(conn) => {
+                self.shared.counters.versions.watch(&conn);
+                self.conn = conn;
+            }
             Err(error) => log::error!("cannot reopen the database: {error}"),
         }
     }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{LONG, at, bench, event, incident, state, web, write};
+use super::{LONG, at, bench, event, incident, state, told, web, write};
 use crate::ids::{IncidentId, RunId};
 use crate::limits;
 use crate::model::event::{EventKind, Exit, Severity};
@@ -13,7 +13,7 @@ use crate::model::log::{Level, LogBatch, LogCursor, LogRecord, Stream};
 use crate::model::name::InstanceName;
 use crate::model::record::{Record, RunChange, RunStart};
 use crate::model::sample::{Figures, HostSample, Sample};
-use crate::store::{EventFilter, IncidentFilter, Write};
+use crate::store::{EventFilter, IncidentFilter, Subject, Write};
 
 fn run_start(instance: InstanceName) -> RunStart {
     use std::os::unix::ffi::OsStringExt as _;
@@ -398,4 +398,31 @@ fn what_waits_is_bounded_and_what_is_dropped_is_counted() {
     assert_eq!((health.queued, health.dropped), (20_000, 10));
     drop(go);
     holder.join().expect("it ended");
+}
+
+#[test]
+fn a_commit_raises_the_version_of_what_it_changed_and_of_nothing_else() {
+    let bench = bench();
+    let versions = || Subject::ALL.map(|subject| bench.store.version(subject));
+    let before = versions();
+    bench.record(write(EventKind::ProgramStarted, 1));
+    let after_event = versions();
+    assert_eq!(after_event, [before[0] + 1, before[1], before[2]]);
+    bench.record(told(IncidentId::new(), 1, &["ops"]));
+    let after_delivery = versions();
+    assert!(
+        after_delivery
+            .iter()
+            .zip(&after_event)
+            .all(|(after, before)| after > before)
+    );
+    let leased = bench
+        .store
+        .lease_due(&["ops".into()], at(100))
+        .expect("a lease");
+    assert_eq!(leased.len(), 1);
+    assert!(
+        bench.store.version(Subject::Deliveries) > after_delivery[2],
+        "a lease changes a delivery"
+    );
 }
