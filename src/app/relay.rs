@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crossbeam::channel::{Receiver, Sender, bounded, select};
+use crossbeam::channel::{Receiver, Sender, bounded, never, select};
 
 use super::facts::Issues;
 use super::ports::HolderKeeper;
@@ -20,7 +20,8 @@ use crate::notify::Waker;
 use crate::store::{Store, StoreHealth};
 use crate::supervise::board::Board;
 
-/// The rooms' ends of the bells.
+/// The rooms' ends of the bells. A room that has ended rings no more: its bell is replaced by one that never
+/// does, or `select!` would take its silence for news again and again.
 pub(super) struct Bells {
     pub deliveries: Receiver<()>,
     pub health: Receiver<StoreHealth>,
@@ -55,20 +56,29 @@ impl Running {
 impl Relay {
     pub fn start(self, bells: Bells) -> std::io::Result<Running> {
         let (stop, stopped) = bounded(0);
-        let thread = crate::thread::spawn_named("relay", move || self.run(&bells, &stopped))?;
+        let thread = crate::thread::spawn_named("relay", move || self.run(bells, &stopped))?;
         Ok(Running { stop, thread })
     }
 
-    fn run(mut self, bells: &Bells, stopped: &Receiver<()>) {
+    fn run(mut self, mut bells: Bells, stopped: &Receiver<()>) {
         let mut written = HashMap::new();
         let mut beat_at = clock::mono() + self.interval;
         let mut expire_at = clock::mono();
         loop {
             let wait = beat_at.since(clock::mono());
             select! {
-                recv(bells.deliveries) -> rung => if rung.is_ok() { self.waker.wake() },
-                recv(bells.health) -> health => if let Ok(health) = health { self.storage(&health) },
-                recv(bells.notices) -> notice => if let Ok(notice) = notice { self.output(notice) },
+                recv(bells.deliveries) -> rung => match rung {
+                    Ok(()) => self.waker.wake(),
+                    Err(_) => bells.deliveries = never(),
+                },
+                recv(bells.health) -> health => match health {
+                    Ok(health) => self.storage(&health),
+                    Err(_) => bells.health = never(),
+                },
+                recv(bells.notices) -> notice => match notice {
+                    Ok(notice) => self.output(notice),
+                    Err(_) => bells.notices = never(),
+                },
                 recv(stopped) -> _ => break,
                 default(wait) => {}
             }

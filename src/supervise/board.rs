@@ -84,3 +84,37 @@ impl Board {
         std::mem::replace(&mut *self.latest.write(), Arc::new(next))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn under_many_readers_every_publication_is_one_swap_that_gives_back_the_one_before() {
+        const PUBLICATIONS: u64 = 20_000;
+        let (board, is_over) = (Board::default(), AtomicBool::new(false));
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    let mut last = 0;
+                    while !is_over.load(Ordering::Acquire) {
+                        let seen = board.read().seq;
+                        assert!(seen >= last, "went back from {last} to {seen}");
+                        last = seen;
+                    }
+                    assert_eq!(board.read().seq, PUBLICATIONS);
+                });
+            }
+            for seq in 1..=PUBLICATIONS {
+                let before = board.publish(Snapshot {
+                    seq,
+                    instances: Vec::new(),
+                });
+                assert_eq!(before.seq, seq - 1);
+            }
+            is_over.store(true, Ordering::Release);
+        });
+    }
+}
