@@ -55,7 +55,7 @@ fn program(kind: EventKind, who: &str, facts: &Facts) -> String {
         EventKind::ProgramStarted => started(who, facts),
         EventKind::ProgramReady => format!("{who} is ready"),
         EventKind::ProgramExited => {
-            format!("{who} ended{}{}", exit(facts), after(facts))
+            format!("{who} ended{}{}{}", exit(facts), after(facts), why(facts))
         }
         EventKind::ProgramCrashed => crashed(who, facts),
         EventKind::ProgramRestarting => format!("{who} will be started again{}", soon(facts)),

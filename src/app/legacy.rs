@@ -67,9 +67,7 @@ fn recovered(last_alive: Option<Wall>, runs: usize) -> Event {
         |at| crate::text::duration(now.since(at)),
     );
     event.facts = Facts {
-        cause: Some(format!(
-            "the last supervisor did not end cleanly; nobody watched for about {gap}"
-        )),
+        cause: Some(format!("nobody watched for about {gap}")),
         count: Some(runs as u64),
         ..Facts::default()
     };

@@ -10,7 +10,7 @@ use super::facts::{Identity, Issues};
 use super::legacy::{self, Left};
 use super::ports::{HolderKeeper, StoreOutbox, StoreSink, SupervisionPorts, enrich};
 use super::relay::{self, Bells, Relay};
-use crate::alert::{self, Alert};
+use crate::alert::Alert;
 use crate::cache::{Cache, Key};
 use crate::child::{self, FileLimit};
 use crate::clock;
@@ -90,7 +90,6 @@ pub(super) fn start(loaded: Loaded) -> Result<Running, StartError> {
         .journal
         .record(Event::new(EventKind::SupervisorStarted, clock::wall()));
     if let Some(recovered) = left.recovered {
-        log::warn!("{}", alert::summary(&recovered));
         rooms.journal.record(recovered);
     }
     let (supervisor, supervisor_thread) = Supervisor::start(Start {
