@@ -18,7 +18,7 @@
 //! | [`notify`] | deliveries to targets | store, alert, fetch, child |
 //! | [`shutdown`], [`signals`] | the ordered end; the signals that ask for it | |
 //! | [`terminal`] | the one bounded writer to the terminal, and the logger | |
-//! | [`control`] | the socket: status and commands | store, logs, supervise, metrics |
+//! | [`control`] | the socket: status and commands | alert, store, logs, supervise, metrics |
 //! | [`cli`] | the command line | config, control, store |
 //! | [`app`] | builds all of it, in order | all |
 //!

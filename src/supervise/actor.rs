@@ -221,31 +221,14 @@ impl Actor {
 
     fn tell(&mut self, slot: usize, notice: Notice) {
         let at = Moment::now();
-        if matches!(notice, Notice::Killed(_)) {
-            self.slots[slot].was_killed = true;
-        }
         let started = match &notice {
             Notice::Started(run) => self.run_start(slot, *run, at),
-            Notice::Ready(_)
-            | Notice::Exited(_)
-            | Notice::Crashed(_)
-            | Notice::Restarting(_)
-            | Notice::Fatal(_)
-            | Notice::Stopping(_)
-            | Notice::Killed(_)
-            | Notice::Stopped(_) => None,
+            _ => None,
         };
-        let is_done = match &notice {
-            Notice::Started(_) => true,
-            Notice::Stopped(_) => self.slots[slot].instance.desired == Desired::Down,
-            Notice::Ready(_)
-            | Notice::Exited(_)
-            | Notice::Crashed(_)
-            | Notice::Restarting(_)
-            | Notice::Fatal(_)
-            | Notice::Stopping(_)
-            | Notice::Killed(_) => false,
-        };
+        self.slots[slot].was_killed |= matches!(notice, Notice::Killed(_));
+        let is_down = self.slots[slot].instance.desired == Desired::Down;
+        let is_done = matches!(notice, Notice::Started(_))
+            || (is_down && matches!(notice, Notice::Stopped(_)));
         self.ports
             .record(tell::record(&self.slots[slot], notice, started, at));
         if is_done {

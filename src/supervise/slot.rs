@@ -236,35 +236,31 @@ impl Slot {
             run: live.map(|live| live.root.run),
             started_at: live.map(|live| live.since),
             restarts: self.instance.history.restarts,
-            retry_at: match &self.instance.state {
-                State::Backoff { retry_at, .. } => Some(*retry_at),
-                State::Down(_)
-                | State::Waiting
-                | State::Clearing { .. }
-                | State::Spawning
-                | State::Starting { .. }
-                | State::Running { .. }
-                | State::Stopping(_) => None,
-            },
+            retry_at: self.retry_at(),
             last_exit: self.instance.history.last_exit.clone(),
             cause: self.cause(),
-            stopping: match &self.instance.state {
-                State::Stopping(s) => Some(StoppingView {
-                    since: s.since,
-                    kill_at: s.kill_at,
-                    signal: self.spec.stop_signal,
-                    killed: s.killed,
-                }),
-                State::Down(_)
-                | State::Waiting
-                | State::Clearing { .. }
-                | State::Spawning
-                | State::Starting { .. }
-                | State::Running { .. }
-                | State::Backoff { .. } => None,
-            },
+            stopping: self.stopping(),
             tags: Arc::clone(&self.tags),
         }
+    }
+
+    fn retry_at(&self) -> Option<Mono> {
+        match self.instance.state {
+            State::Backoff { retry_at, .. } => Some(retry_at),
+            _ => None,
+        }
+    }
+
+    fn stopping(&self) -> Option<StoppingView> {
+        let State::Stopping(stopping) = &self.instance.state else {
+            return None;
+        };
+        Some(StoppingView {
+            since: stopping.since,
+            kill_at: stopping.kill_at,
+            signal: self.spec.stop_signal,
+            killed: stopping.killed,
+        })
     }
 
     fn cause(&self) -> Option<String> {
@@ -298,7 +294,7 @@ impl Slot {
             phase: self.instance.phase(),
             restarts: history.restarts,
             streak: history.streak,
-            retry_at: self.view().retry_at.map(|retry| at + retry.since(now)),
+            retry_at: self.retry_at().map(|retry| at + retry.since(now)),
             run: self.instance.run(),
             last_exit: history.last_exit.clone(),
             at,
