@@ -73,6 +73,13 @@ pub const OPEN_FILES_PER_INSTANCE: u64 = 12;
 /// Requests on their way to the supervision actor; each comes from a connection, of which there are fewer.
 pub const SUPERVISOR_INBOX: usize = 256;
 
+/// When to look again at an orphan whose environment reads as empty. The last part of an `execve`, in which it
+/// does, takes some 10 µs of CPU, and a busy machine makes milliseconds of it.
+pub const EXEC_LOOK: Duration = Duration::from_millis(5);
+
+/// After so many looks such an orphan was started without an environment, and belongs to nobody we know.
+pub const EXEC_LOOKS: u8 = 20;
+
 /// Ends of processes taken from the kernel in one round; more come in the next.
 pub const EPOLL_EVENTS: usize = 256;
 

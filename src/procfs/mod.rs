@@ -37,13 +37,38 @@ pub fn page_size() -> u64 {
 }
 
 /// The value of `key` in the environment `pid` was started with. None when it has none, is gone, has
-/// overwritten its environment, or may not be looked into. A process in the midst of `execve` has none for
-/// a moment, so the first "none" of a young process is not to be kept.
+/// overwritten its environment, or may not be looked into; none, too, in the midst of an `execve`, so the
+/// first "none" of a young process is not to be kept ([`mark`] tells these apart).
 #[must_use]
 pub fn environ_mark(pid: u32, key: &str) -> Option<String> {
-    let environ = read_bounded(&format!("/proc/{pid}/environ"), limits::ENVIRON_BYTES).ok()?;
-    let value = find_variable(&environ, key.as_bytes())?;
-    String::from_utf8(value.to_vec()).ok()
+    match mark(pid, key) {
+        Mark::Is(value) => Some(value),
+        Mark::Missing | Mark::Empty => None,
+    }
+}
+
+/// What one look at the environment of a process showed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Mark {
+    /// The variable's value.
+    Is(String),
+    /// There is an environment without it, or it is not to be had.
+    Missing,
+    /// There is none: the process is in the last part of an `execve`, or was started with none. Only the first
+    /// passes.
+    Empty,
+}
+
+/// Looks for the variable `key` in the environment that `pid` was started with.
+#[must_use]
+pub fn mark(pid: u32, key: &str) -> Mark {
+    match read_bounded(&format!("/proc/{pid}/environ"), limits::ENVIRON_BYTES) {
+        Ok(environ) if environ.is_empty() => Mark::Empty,
+        Ok(environ) => find_variable(&environ, key.as_bytes())
+            .and_then(|value| String::from_utf8(value.to_vec()).ok())
+            .map_or(Mark::Missing, Mark::Is),
+        Err(_) => Mark::Missing,
+    }
 }
 
 fn find_variable<'a>(environ: &'a [u8], key: &[u8]) -> Option<&'a [u8]> {

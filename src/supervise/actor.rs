@@ -177,6 +177,10 @@ impl Actor {
     fn tick(&mut self) {
         let now = clock::mono();
         for slot in 0..self.slots.len() {
+            let look_at = self.slots[slot].live.as_ref().and_then(|live| live.look_at);
+            if look_at.is_some_and(|at| at <= now) {
+                self.look_again(slot);
+            }
             if self.slots[slot].deadline().is_some_and(|at| at <= now) {
                 self.feed(slot, Input::Tick);
             }

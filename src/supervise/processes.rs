@@ -11,6 +11,7 @@ use super::{Legacy, Measured, tree};
 use crate::child::{self, Spawn, SpawnError, Watched};
 use crate::clock;
 use crate::ids::RunId;
+use crate::limits;
 use crate::model::event::Exit;
 use crate::model::program::Signal;
 use crate::procfs;
@@ -73,6 +74,8 @@ impl Actor {
             since: clock::mono(),
             main: Some(Main { child, token }),
             left: Vec::new(),
+            look_at: None,
+            looks: 0,
             pipes: output.paths,
             is_inherited: false,
         });
@@ -136,11 +139,13 @@ impl Actor {
 
     /// Whether somebody was orphaned to us whom no slot holds: only then is a look at `/proc` needed.
     fn has_unknown_orphans(&self) -> bool {
-        let Ok(orphans) = child::orphans() else {
+        // Twice: the kernel's list can pass over one while another ends.
+        let (Ok(orphans), Ok(again)) = (child::orphans(), child::orphans()) else {
             return true;
         };
         orphans
             .into_iter()
+            .chain(again)
             .any(|pid| !child::is_registered(pid) && !self.is_held(pid))
     }
 
@@ -161,6 +166,21 @@ impl Actor {
         for process in tree::hold(&members, main) {
             self.hold(slot, process);
         }
+        let is_undecided = self
+            .members
+            .as_ref()
+            .is_some_and(|members| members.is_undecided);
+        if let Some(live) = self.slots[slot].live.as_mut() {
+            let is_worth_it = is_undecided && live.looks < limits::EXEC_LOOKS;
+            live.looks = if is_worth_it { live.looks + 1 } else { 0 };
+            live.look_at = is_worth_it.then(|| clock::mono() + limits::EXEC_LOOK);
+        }
+    }
+
+    /// Looks again at what could not be told apart.
+    pub(super) fn look_again(&mut self, slot: usize) {
+        self.hold_left(slot);
+        self.end_if_empty(slot);
     }
 
     fn hold(&mut self, slot: usize, process: Watched) {
@@ -193,16 +213,14 @@ impl Actor {
         }
         self.members
             .as_ref()
-            .and_then(|members| members.get(&run))
-            .cloned()
+            .map(|members| members.of(run))
             .unwrap_or_default()
     }
 
     fn end_if_empty(&mut self, slot: usize) {
-        let is_empty = self.slots[slot]
-            .live
-            .as_ref()
-            .is_some_and(|live| live.main.is_none() && live.left.is_empty());
+        let is_empty = self.slots[slot].live.as_ref().is_some_and(|live| {
+            live.main.is_none() && live.left.is_empty() && live.look_at.is_none()
+        });
         if !is_empty {
             return;
         }
@@ -284,6 +302,8 @@ impl Actor {
                     since: clock::mono(),
                     main: None,
                     left: Vec::new(),
+                    look_at: None,
+                    looks: 0,
                     pipes: start.pipes,
                     is_inherited: true,
                 });
@@ -323,7 +343,7 @@ impl Actor {
         if !is_alive {
             return;
         }
-        let members = tree::find(&[root]).remove(&root.run).unwrap_or_default();
+        let members = tree::find(&[root]).of(root.run);
         for process in tree::hold(&members, None) {
             log::warn!(
                 "{instance} is not configured any more: pid {}, left of it, is killed",

@@ -69,6 +69,9 @@ pub(super) struct Live {
     pub main: Option<Main>,
     /// What is left of the tree after the main process ended.
     pub left: Vec<Left>,
+    /// When to look again for more of them, and how often that was done in a row.
+    pub look_at: Option<Mono>,
+    pub looks: u8,
     /// Where its pipes are.
     pub pipes: Vec<PathBuf>,
     /// It was found at the start, left by a supervisor that was killed.
@@ -133,7 +136,11 @@ impl Slot {
 
     /// When the machine wants to hear of the time.
     pub fn deadline(&self) -> Option<Mono> {
-        self.instance.deadline(&self.spec)
+        let look_at = self.live.as_ref().and_then(|live| live.look_at);
+        [self.instance.deadline(&self.spec), look_at]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Whether it is to be started with the supervisor: by its configuration, unless a person stopped it or

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::child::{self, Watched};
 use crate::ids::RunId;
-use crate::procfs::{self, ProcStat, tree};
+use crate::procfs::{self, Mark, ProcStat, tree};
 
 /// A run whose processes are sought.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,7 +15,18 @@ pub(super) struct Root {
 }
 
 /// The members of every run, as of one scan. Zombies are not among them.
-pub(super) type Members = HashMap<RunId, Vec<ProcStat>>;
+#[derive(Debug, Default)]
+pub(super) struct Members {
+    of: HashMap<RunId, Vec<ProcStat>>,
+    /// An orphan was between two programs (`execve`), so that it could not be asked whose it is.
+    pub is_undecided: bool,
+}
+
+impl Members {
+    pub fn of(&self, run: RunId) -> Vec<ProcStat> {
+        self.of.get(&run).cloned().unwrap_or_default()
+    }
+}
 
 /// Looks at `/proc` once for all `roots`. A `/proc` that cannot be read gives no members, and says so.
 pub(super) fn find(roots: &[Root]) -> Members {
@@ -37,13 +48,28 @@ pub(super) fn find(roots: &[Root]) -> Members {
             known: &[],
         })
         .collect();
+    let own = tree::OwnIds::current();
+    let mut members = Members::default();
+    let is_undecided = &mut members.is_undecided;
     let mark = |stat: &ProcStat| {
-        procfs::environ_mark(stat.pid, procfs::RUN_MARK).and_then(|m| by_run.get(&m).copied())
+        // One look: between two the process may have become another program.
+        match procfs::mark(stat.pid, procfs::RUN_MARK) {
+            Mark::Is(run) => by_run.get(&run).copied(),
+            Mark::Missing => None,
+            Mark::Empty => {
+                // Of ours alone: in pid 1's care there may be any number of strangers.
+                *is_undecided |= stat.ppid == own.pid && !stat.is_zombie();
+                None
+            }
+        }
     };
-    let mut members = Members::new();
-    for (root, at) in tree::members(&scan, &places, tree::OwnIds::current(), mark) {
-        if !matches!(scan[at].state, b'Z' | b'X') {
-            members.entry(roots[root].run).or_default().push(scan[at]);
+    for (root, at) in tree::members(&scan, &places, own, mark) {
+        if !scan[at].is_zombie() {
+            members
+                .of
+                .entry(roots[root].run)
+                .or_default()
+                .push(scan[at]);
         }
     }
     members
