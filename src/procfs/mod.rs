@@ -52,10 +52,10 @@ pub fn environ_mark(pid: u32, key: &str) -> Option<String> {
 pub enum Mark {
     /// The variable's value.
     Is(String),
-    /// There is an environment without it, or it is not to be had.
+    /// There is an environment without it.
     Missing,
-    /// There is none: the process is in the last part of an `execve`, or was started with none. Only the first
-    /// passes.
+    /// There is none, or none to be had: the process is in the last part of an `execve`, was started with
+    /// none, or is another user's. Only the first passes.
     Empty,
 }
 
@@ -63,11 +63,10 @@ pub enum Mark {
 #[must_use]
 pub fn mark(pid: u32, key: &str) -> Mark {
     match read_bounded(&format!("/proc/{pid}/environ"), limits::ENVIRON_BYTES) {
-        Ok(environ) if environ.is_empty() => Mark::Empty,
-        Ok(environ) => find_variable(&environ, key.as_bytes())
+        Ok(environ) if !environ.is_empty() => find_variable(&environ, key.as_bytes())
             .and_then(|value| String::from_utf8(value.to_vec()).ok())
             .map_or(Mark::Missing, Mark::Is),
-        Err(_) => Mark::Missing,
+        Ok(_) | Err(_) => Mark::Empty,
     }
 }
 
