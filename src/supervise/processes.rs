@@ -14,7 +14,7 @@ use crate::ids::RunId;
 use crate::limits;
 use crate::model::event::Exit;
 use crate::model::program::Signal;
-use crate::procfs;
+use crate::procfs::{self, Mark};
 
 impl Actor {
     /// Spawns a run and says how that went.
@@ -166,6 +166,7 @@ impl Actor {
         for process in tree::hold(&members, main) {
             self.hold(slot, process);
         }
+        self.hold_marked_orphans(slot, run);
         let is_undecided = self
             .members
             .as_ref()
@@ -174,6 +175,27 @@ impl Actor {
             let is_worth_it = is_undecided && live.looks < limits::EXEC_LOOKS;
             live.looks = if is_worth_it { live.looks + 1 } else { 0 };
             live.look_at = is_worth_it.then(|| clock::mono() + limits::EXEC_LOOK);
+        }
+    }
+
+    /// One that changes group, session and program while the scan goes by can be missed by all of its signs; an
+    /// orphan's mark, asked for once more, is the last word.
+    fn hold_marked_orphans(&mut self, slot: usize, run: RunId) {
+        let mark = Mark::Is(run.to_string());
+        for pid in child::orphans().unwrap_or_default() {
+            if child::is_registered(pid)
+                || self.is_held(pid)
+                || procfs::mark(pid, procfs::RUN_MARK) != mark
+            {
+                continue;
+            }
+            let stat = procfs::read_stat(pid)
+                .ok()
+                .flatten()
+                .filter(|stat| !stat.is_zombie());
+            for process in tree::hold(stat.as_slice(), None) {
+                self.hold(slot, process);
+            }
         }
     }
 
