@@ -7,8 +7,9 @@
 //! its pipe, sets a flag and sends without waiting.
 //!
 //! HUP, TSTP, TTIN and TTOU are caught, so they neither end nor stop the supervisor; they are caught and
-//! not ignored because an ignored signal stays ignored in the programs it starts. PIPE is ignored by std
-//! before `main`, which gives the programs its default back.
+//! not ignored because an ignored signal stays ignored in the programs it starts. For the same reason every
+//! signal that whoever started us had ignored (`nohup`, a shell's `trap ''`) is caught and passed over. PIPE is
+//! ignored by std before `main`, which gives the programs its default back.
 
 use std::io;
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use std::thread::JoinHandle;
 use crossbeam::channel::{Sender, bounded};
 use rustix::fd::{AsFd, BorrowedFd};
 use signal_hook::SigId;
-use signal_hook::consts::signal::{SIGHUP, SIGINT, SIGTERM, SIGTSTP, SIGTTIN, SIGTTOU};
+use signal_hook::consts::signal::{SIGHUP, SIGINT, SIGPIPE, SIGTERM, SIGTSTP, SIGTTIN, SIGTTOU};
 use signal_hook::iterator::Signals as Incoming;
 use signal_hook::iterator::backend::Handle as IncomingHandle;
 use signal_hook::{flag, low_level};
@@ -26,6 +27,7 @@ use signal_hook::{flag, low_level};
 use crate::limits;
 use crate::model::program::Signal;
 use crate::model::urgency::Urgency;
+use crate::procfs;
 use crate::thread::spawn_named;
 
 /// The status of a process that leaves with work undone.
@@ -111,6 +113,7 @@ impl Signals {
         messages: Sender<SignalMessage>,
         leave: impl FnOnce() + Send + 'static,
     ) -> io::Result<Self> {
+        catch_ignored();
         let is_leaving = Arc::new(AtomicBool::new(false));
         // Before the handlers of `incoming`: the order of registration is the order of running.
         let exits = [SIGINT, SIGTERM]
@@ -136,6 +139,24 @@ impl Signals {
             is_leaving,
             thread: Some(thread),
         })
+    }
+}
+
+/// Catches what was ignored when we were started. Not the real-time signals: the first of them are the C
+/// library's own, and no shell can ignore the others.
+fn catch_ignored() {
+    let ignored = procfs::ignored_signals().unwrap_or_else(|error| {
+        log::warn!("programs inherit the signals that are ignored here: {error}");
+        0
+    });
+    for number in (1..=31).filter(|number| ignored & (1 << (number - 1)) != 0) {
+        if number == SIGPIPE || signal_hook::consts::FORBIDDEN.contains(&number) {
+            continue;
+        }
+        // Nobody reads the flag: that there is a handler is the point.
+        if let Err(error) = flag::register(number, Arc::default()) {
+            log::warn!("programs inherit that signal {number} is ignored: {error}");
+        }
     }
 }
 

@@ -19,6 +19,7 @@ use crate::journal::Journal;
 use crate::limits;
 use crate::logs::Logs;
 use crate::metrics::Metrics;
+use crate::model::name::InstanceName;
 use crate::model::urgency::Urgency;
 use crate::notify::Notify;
 use crate::shutdown::{Coordinator, Progress, Step, StepContext, Waiting};
@@ -53,6 +54,7 @@ pub(super) fn end(running: Running, coordinator: Coordinator, by: String) -> End
         journal: running.journal.clone(),
         thread: running.journal_thread,
         store: store.clone(),
+        stopped: Arc::clone(&stopped),
     };
     let steps = vec![
         supervision.step(by, Arc::clone(&stopped)),
@@ -218,6 +220,7 @@ struct Closing {
     journal: Journal,
     thread: JoinHandle<()>,
     store: Store,
+    stopped: Arc<Mutex<Option<StopReport>>>,
 }
 
 impl Closing {
@@ -233,8 +236,10 @@ impl Closing {
                 let _ = self.thread.join();
                 drop((self.registration, self.server));
                 let flushed = self.store.flush(patience / 2);
-                // Said before the writer ends, true only if nothing is left to write.
-                let marked = self.store.mark_clean(flushed.remaining == 0);
+                // Said before the writer ends. A program that could not be stopped is the next supervisor's: no
+                // clean end.
+                let is_clean = flushed.remaining == 0 && self.stopped.lock().is_some();
+                let marked = self.store.mark_clean(is_clean);
                 let flushed = self.store.close(patience / 2);
                 match marked {
                     Ok(()) if flushed.remaining == 0 => Ok("database closed".to_owned()),
@@ -264,13 +269,14 @@ fn waiting(board: &Board) -> Vec<Waiting> {
 
 fn wait_of(view: &InstanceView) -> Waiting {
     let waiting = Waiting::new(view.name.to_string());
-    match &view.stopping {
-        Some(stopping) if stopping.killed => waiting.asked("KILL", stopping.since),
-        Some(stopping) => waiting
-            .asked(stopping.signal.to_string(), stopping.since)
-            .killed_at(stopping.kill_at),
-        None => waiting,
-    }
+    let Some(stopping) = &view.stopping else {
+        return waiting;
+    };
+    let signal = stopping.signal.to_string();
+    let name = signal.strip_prefix("SIG").unwrap_or(&signal);
+    waiting
+        .asked(name, stopping.since)
+        .killed_at(stopping.kill_at)
 }
 
 /// Whether no program had to be killed and none was `fatal`; says what is not so, for the exit code tells.
@@ -287,10 +293,16 @@ fn ended_well(stop: &StopReport) -> bool {
 }
 
 fn told(report: &StopReport) -> String {
+    let names = |of: &[InstanceName]| {
+        let names: Vec<String> = of.iter().map(ToString::to_string).collect();
+        names.join(", ")
+    };
     let mut text = format!("{} stopped", report.stopped.len());
     if !report.killed.is_empty() {
-        let names: Vec<String> = report.killed.iter().map(ToString::to_string).collect();
-        text = format!("{text}, of them killed: {}", names.join(", "));
+        text = format!("{text}, of them killed: {}", names(&report.killed));
+    }
+    if !report.fatal.is_empty() {
+        text = format!("{text}; were fatal: {}", names(&report.fatal));
     }
     text
 }

@@ -1,10 +1,17 @@
 //! What an earlier supervisor left in the database, and the words for it. Owns nothing.
 
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::clock::{self, Wall};
+use crate::ids::RunId;
+use crate::logs::PipeId;
 use crate::model::event::{Event, EventKind, Facts};
+use crate::model::record::RunStart;
+use crate::model::status::{Desired, PhaseName};
 use crate::model::write::OpenIncident;
+use crate::procfs::{self, ProcStat};
 use crate::store::{Store, StoreError};
 use crate::supervise::Legacy;
 
@@ -17,7 +24,7 @@ pub(super) struct Left {
 }
 
 /// Reads it. After a clean end programs begin anew, so only incidents are taken over.
-pub(super) fn read(store: &Store) -> Result<Left, StoreError> {
+pub(super) fn read(store: &Store, state_dir: &Path) -> Result<Left, StoreError> {
     let incidents = open_incidents(store)?;
     if store.was_clean() != Some(false) {
         return Ok(Left {
@@ -27,17 +34,100 @@ pub(super) fn read(store: &Store) -> Result<Left, StoreError> {
         });
     }
     let states = store.instance_states()?;
-    let unfinished: Vec<_> = store
+    let unfinished: Vec<RunStart> = store
         .unfinished_runs()?
         .into_iter()
         .map(|run| run.start)
         .collect();
-    let recovered = recovered(store.last_alive(), unfinished.len());
+    let mut legacy = Legacy {
+        states,
+        unfinished,
+        ..Legacy::default()
+    };
+    add_living(&mut legacy, store, state_dir)?;
+    let recovered = recovered(store.last_alive(), legacy.unfinished.len());
     Ok(Left {
-        legacy: Legacy { states, unfinished },
+        legacy,
         incidents,
         recovered: Some(recovered),
     })
+}
+
+/// Adds runs that the database does not know of or thinks ended, but of which somebody lives: the killed
+/// supervisor did not wait for the database, and a program may leave processes behind when it ends.
+fn add_living(legacy: &mut Legacy, store: &Store, state_dir: &Path) -> Result<(), StoreError> {
+    let last = store.last_runs()?;
+    for start in living(state_dir) {
+        if legacy.unfinished.iter().any(|known| known.run == start.run) {
+            continue;
+        }
+        let newest = last.iter().find(|l| l.start.instance == start.instance);
+        match newest {
+            Some(ended) if ended.start.run == start.run => {
+                legacy.leftovers.push(ended.start.clone());
+            }
+            Some(newer) if newer.start.run > start.run => legacy.leftovers.push(start),
+            Some(_) | None => {
+                // It began after everything that was written of this instance, so the instance was up.
+                let states = legacy.states.iter_mut();
+                for state in states.filter(|state| state.instance == start.instance) {
+                    state.desired = Desired::Up;
+                    state.phase = PhaseName::Running;
+                }
+                legacy.unfinished.push(start);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Runs of this state directory of which somebody lives, each as its oldest process tells it.
+fn living(state_dir: &Path) -> Vec<RunStart> {
+    let scan = procfs::scan().unwrap_or_else(|error| {
+        log::error!("what outlived the last supervisor cannot be looked for: {error}");
+        Vec::new()
+    });
+    let own = std::process::id();
+    let mut oldest = BTreeMap::<RunId, (PipeId, ProcStat)>::new();
+    for stat in scan
+        .iter()
+        .filter(|stat| !stat.is_zombie() && stat.pid != own)
+    {
+        let Some(pipe) = pipe_of(stat.pid, state_dir) else {
+            continue;
+        };
+        let age = |stat: &ProcStat| (stat.start_ticks, stat.pid);
+        match oldest.get(&pipe.run) {
+            Some((_, known)) if age(known) <= age(stat) => {}
+            Some(_) | None => {
+                oldest.insert(pipe.run, (pipe, *stat));
+            }
+        }
+    }
+    let boot_id = procfs::boot_id().unwrap_or_default();
+    let starts = oldest.into_values().map(|(pipe, stat)| RunStart {
+        run: pipe.run,
+        instance: pipe.instance,
+        pid: stat.pid,
+        start_ticks: stat.start_ticks,
+        boot_id: boot_id.clone(),
+        at: clock::wall(),
+        command: String::new(),
+        pipes: Vec::new(),
+    });
+    starts.collect()
+}
+
+/// The pipe of a run that a process writes to, or was started to write to: some redirect their output, some
+/// overwrite their environment.
+fn pipe_of(pid: u32, state_dir: &Path) -> Option<PipeId> {
+    let opened = [1, 2]
+        .into_iter()
+        .filter_map(|fd| procfs::descriptor_path(pid, fd));
+    let given = || procfs::environ_mark(pid, procfs::OUTPUT_MARK).map(PathBuf::from);
+    opened
+        .chain(std::iter::once_with(given).flatten())
+        .find_map(|path| PipeId::of_path(state_dir, &path))
 }
 
 fn open_incidents(store: &Store) -> Result<Vec<OpenIncident>, StoreError> {

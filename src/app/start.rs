@@ -220,7 +220,7 @@ impl Rooms {
             health: Some(health),
         };
         let store = open_store(settings, wakers)?;
-        let mut left = legacy::read(&store)?;
+        let mut left = legacy::read(&store, &settings.supervisor.state_dir)?;
         store.mark_clean(false)?;
         let (notices, notices_bell) = bounded(limits::RELAY_INBOX);
         let (logs, has_holder) = start_logs(settings, &store, &ground.terminal, notices)?;

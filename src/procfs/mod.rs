@@ -8,6 +8,7 @@ pub mod tree;
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::path::PathBuf;
 
 use rustix::io::Errno;
 
@@ -17,6 +18,10 @@ pub use stat::{ProcStat, Scanner, parse_stat, read_stat, scan};
 
 /// The variable in which every process of a run carries the run's id.
 pub const RUN_MARK: &str = "JIKIMI_RUN";
+
+/// The variable in which every process of a run carries the path of the run's output pipe: it names the state
+/// directory, the run and the instance.
+pub const OUTPUT_MARK: &str = "JIKIMI_OUTPUT";
 
 /// The identity of this boot; with a pid and a start time it names a process for good.
 pub fn boot_id() -> io::Result<String> {
@@ -76,6 +81,12 @@ fn find_variable<'a>(environ: &'a [u8], key: &[u8]) -> Option<&'a [u8]> {
         .find_map(|entry| entry.strip_prefix(key)?.strip_prefix(b"="))
 }
 
+/// What descriptor `fd` of `pid` leads to. None when it is closed, or `pid` is gone or may not be looked into.
+#[must_use]
+pub fn descriptor_path(pid: u32, fd: u32) -> Option<PathBuf> {
+    std::fs::read_link(format!("/proc/{pid}/fd/{fd}")).ok()
+}
+
 /// The children that thread `tid` of this process forked or was given as subreaper. Children of other
 /// threads are not in it.
 pub fn children_of_thread(tid: u32) -> io::Result<Vec<u32>> {
@@ -85,6 +96,15 @@ pub fn children_of_thread(tid: u32) -> io::Result<Vec<u32>> {
         .split(u8::is_ascii_whitespace)
         .filter_map(|word| std::str::from_utf8(word).ok()?.parse().ok())
         .collect())
+}
+
+/// The signals this process ignores, as a set: bit 0 stands for signal 1.
+pub fn ignored_signals() -> io::Result<u64> {
+    let text = read_bounded("/proc/self/status", limits::PROC_TEXT_BYTES)?;
+    let text = String::from_utf8_lossy(&text);
+    let mask = text.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .ok_or_else(|| io::ErrorKind::InvalidData.into())
 }
 
 /// Whether `pid` is still the process that started at `start_ticks`, and runs. A zombie does not.

@@ -51,10 +51,8 @@ pub struct StoppingView {
     pub since: Mono,
     /// When what is left is killed.
     pub kill_at: Mono,
-    /// How it was asked.
+    /// What it was sent last: its stop signal, or KILL.
     pub signal: Signal,
-    /// KILL has been sent.
-    pub killed: bool,
 }
 
 /// All instances at one moment, in the order of the configuration.

@@ -88,6 +88,8 @@ pub struct Legacy {
     pub states: Vec<InstanceState>,
     /// Runs that were not seen to end.
     pub unfinished: Vec<RunStart>,
+    /// Runs that ended, while something of their trees lives on.
+    pub leftovers: Vec<RunStart>,
 }
 
 /// How a stop of everything went.

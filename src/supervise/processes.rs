@@ -6,14 +6,17 @@ use std::sync::Arc;
 
 use super::actor::{Actor, Source};
 use super::machine::Input;
-use super::slot::{Before, Left, Live, Main};
+use super::slot::{Left, Live, Main};
+use super::tell::{self, Moment};
 use super::{Legacy, Measured, tree};
 use crate::child::{self, Spawn, SpawnError, Watched};
 use crate::clock;
 use crate::ids::RunId;
 use crate::limits;
 use crate::model::event::Exit;
+use crate::model::name::InstanceName;
 use crate::model::program::Signal;
+use crate::model::record::RunStart;
 use crate::procfs::{self, Mark};
 
 impl Actor {
@@ -49,7 +52,7 @@ impl Actor {
             file: &file,
             argv: &spec.command,
             directory: &spec.directory,
-            environment: self.slots[slot].environment(run),
+            environment: self.slots[slot].environment(run, &output.paths),
             stdin: None,
             stdout: Some(output.stdout),
             stderr: Some(output.stderr),
@@ -295,87 +298,100 @@ impl Actor {
     /// what still runs, which is ended before its program is started anew.
     pub(super) fn inherit(&mut self, legacy: Legacy) {
         for state in legacy.states {
-            if let Some(slot) = self
-                .slots
-                .iter_mut()
-                .find(|slot| slot.name == state.instance)
-            {
-                slot.restore(&state);
+            if let Some(slot) = self.slot_of(&state.instance) {
+                self.slots[slot].restore(&state);
             }
         }
         for start in legacy.unfinished {
-            let is_alive = start.boot_id == self.boot_id;
-            let root = tree::Root {
-                run: start.run,
-                pid: start.pid,
-                start_ticks: start.start_ticks,
-            };
-            let Some(slot) = self
-                .slots
-                .iter()
-                .position(|slot| slot.name == start.instance)
-            else {
-                self.end_stranger(&start.instance, root, is_alive);
+            let Some(slot) = self.slot_of(&start.instance) else {
+                self.end_stranger(&start);
+                let cause = "left the configuration while no supervisor ran";
+                self.ports.record(tell::missed(
+                    &start.instance,
+                    start.run,
+                    cause,
+                    Moment::now(),
+                ));
                 continue;
             };
-            if is_alive && self.slots[slot].live.is_none() {
-                self.slots[slot].live = Some(Live {
-                    root,
-                    since: clock::mono(),
-                    main: None,
-                    left: Vec::new(),
-                    look_at: None,
-                    looks: 0,
-                    pipes: start.pipes,
-                    is_inherited: true,
-                });
-                self.members = None;
-                self.hold_left(slot);
-                if self.slots[slot]
-                    .live
-                    .as_ref()
-                    .is_some_and(|live| !live.left.is_empty())
-                {
-                    log::warn!(
-                        "{}: a run outlived the last supervisor and is ended first",
-                        start.instance
-                    );
-                    self.slots[slot].instance.left_over(start.run);
-                    if self.slots[slot].before == Before::Stopped {
-                        self.feed(slot, Input::Stop);
-                    }
-                    continue;
-                }
-                self.slots[slot].live = None;
+            if self.take_hold(slot, &start) {
+                let name = &start.instance;
+                log::warn!("{name}: a run outlived the last supervisor and is ended first");
+                self.slots[slot].is_survivor = true;
+                continue;
             }
             self.ports.output_over(start.run);
             self.tell_missed(slot, start.run, "ended while no supervisor ran");
         }
+        for start in legacy.leftovers {
+            let is_held = self
+                .slot_of(&start.instance)
+                .is_some_and(|slot| self.take_hold(slot, &start));
+            if !is_held {
+                self.end_stranger(&start);
+            } else if let Some(live) = self.live_of(start.run) {
+                // Its end was told by the supervisor that saw it.
+                live.is_inherited = false;
+            }
+        }
         self.members = None;
     }
 
+    fn slot_of(&self, name: &InstanceName) -> Option<usize> {
+        self.slots.iter().position(|slot| slot.name == *name)
+    }
+
+    fn live_of(&mut self, run: RunId) -> Option<&mut Live> {
+        let lives = self.slots.iter_mut().filter_map(|slot| slot.live.as_mut());
+        lives.into_iter().find(|live| live.root.run == run)
+    }
+
+    /// Makes what lives of a run the slot's own. False when nothing does, or when the slot has another run.
+    fn take_hold(&mut self, slot: usize, start: &RunStart) -> bool {
+        if start.boot_id != self.boot_id || self.slots[slot].live.is_some() {
+            return false;
+        }
+        self.slots[slot].live = Some(Live {
+            root: root_of(start),
+            since: clock::mono(),
+            main: None,
+            left: Vec::new(),
+            look_at: None,
+            looks: 0,
+            pipes: start.pipes.clone(),
+            is_inherited: true,
+        });
+        self.members = None;
+        self.hold_left(slot);
+        let held = &mut self.slots[slot];
+        if held.live.as_ref().is_some_and(|live| live.left.is_empty()) {
+            held.live = None;
+            return false;
+        }
+        held.instance.left_over(start.run);
+        true
+    }
+
     /// What still runs of a program that left the configuration is killed; nobody would ever stop it.
-    fn end_stranger(
-        &mut self,
-        instance: &crate::model::name::InstanceName,
-        root: tree::Root,
-        is_alive: bool,
-    ) {
-        self.ports.output_over(root.run);
-        if !is_alive {
+    fn end_stranger(&mut self, start: &RunStart) {
+        self.ports.output_over(start.run);
+        if start.boot_id != self.boot_id {
             return;
         }
-        let members = tree::find(&[root]).of(root.run);
+        let members = tree::find(&[root_of(start)]).of(start.run);
         for process in tree::hold(&members, None) {
-            log::warn!(
-                "{instance} is not configured any more: pid {}, left of it, is killed",
-                process.pid
-            );
-            warn_on_fault(
-                process.pid,
-                child::signal_process(&process.pidfd, Signal::KILL),
-            );
+            let (name, pid) = (&start.instance, process.pid);
+            log::warn!("nobody supervises {name} any more: pid {pid}, left of it, is killed");
+            warn_on_fault(pid, child::signal_process(&process.pidfd, Signal::KILL));
         }
+    }
+}
+
+fn root_of(start: &RunStart) -> tree::Root {
+    tree::Root {
+        run: start.run,
+        pid: start.pid,
+        start_ticks: start.start_ticks,
     }
 }
 

@@ -12,7 +12,7 @@ use crate::ids::RunId;
 use crate::model::command::{Verb, VerbReply, VerbRequest, VerbResult};
 use crate::model::event::Exit;
 use crate::model::name;
-use crate::model::status::PhaseName;
+use crate::model::status::{Desired, PhaseName};
 
 /// A request whose asker waits.
 pub(super) struct Pending {
@@ -39,6 +39,7 @@ pub(super) struct StopUnderWay {
 impl Actor {
     /// Starts every program that starts by itself, with what those need.
     pub(super) fn autostart(&mut self) {
+        self.stop_survivors();
         let programs = 0..self.of_program.len();
         let wanted: Vec<usize> = programs
             .filter(|p| {
@@ -52,6 +53,15 @@ impl Actor {
                 if self.slots[slot].may_start_itself() {
                     self.feed(slot, Input::Start);
                 }
+            }
+        }
+    }
+
+    /// What was being stopped when an earlier supervisor was killed is brought to its end.
+    fn stop_survivors(&mut self) {
+        for slot in 0..self.slots.len() {
+            if self.slots[slot].is_survivor && self.slots[slot].is_settled {
+                self.feed(slot, Input::Stop);
             }
         }
     }
@@ -153,7 +163,18 @@ impl Actor {
         for slot in &waiting {
             self.slots[*slot].asked_by = Some(by.to_owned());
             self.slots[*slot].was_killed = false;
-            self.slots[*slot].is_shutting_down = true;
+            let instance = &self.slots[*slot].instance;
+            // What ended or was given up, and left something behind, is not wanted again.
+            self.slots[*slot].at_shutdown = Some(match instance.state {
+                State::Down(_) => Desired::Down,
+                State::Waiting
+                | State::Clearing { .. }
+                | State::Spawning
+                | State::Starting { .. }
+                | State::Running { .. }
+                | State::Backoff { .. }
+                | State::Stopping(_) => instance.desired,
+            });
         }
         let stopped = waiting
             .iter()
@@ -256,7 +277,7 @@ impl Actor {
         stop.waiting
             .retain(|slot| !self.slots[*slot].instance.is_over());
         if stop.waiting.is_empty() {
-            let was_killed = |slot: &&Slot| slot.was_killed && slot.is_shutting_down;
+            let was_killed = |slot: &&Slot| slot.was_killed && slot.at_shutdown.is_some();
             stop.report.killed = self
                 .slots
                 .iter()
@@ -271,8 +292,10 @@ impl Actor {
     }
 
     pub(super) fn tell_missed(&self, slot: usize, run: RunId, cause: &str) {
-        self.ports
-            .record(tell::missed(&self.slots[slot], run, cause, Moment::now()));
+        let slot = &self.slots[slot];
+        let mut record = tell::missed(&slot.name, run, cause, Moment::now());
+        record.event.facts.restarts = Some(slot.instance.history.restarts);
+        self.ports.record(record);
     }
 }
 

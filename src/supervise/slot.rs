@@ -14,9 +14,10 @@ use crate::ids::RunId;
 use crate::model::command::VerbResult;
 use crate::model::event::Exit;
 use crate::model::name::InstanceName;
-use crate::model::program::{LimitAction, ProgramSpec};
+use crate::model::program::{LimitAction, ProgramSpec, Signal};
 use crate::model::record::InstanceState;
 use crate::model::status::{Desired, Health, PhaseName};
+use crate::procfs;
 
 /// An instance with what it has running.
 pub(super) struct Slot {
@@ -31,26 +32,16 @@ pub(super) struct Slot {
     pub asked_by: Option<String>,
     /// KILL was needed in the stop under way.
     pub was_killed: bool,
-    /// It was up when the supervisor began to stop.
-    pub is_shutting_down: bool,
+    /// It was up when the supervisor began to stop, and this is what was wanted of it: the shutdown is nobody's
+    /// word on it, should it never come to its end.
+    pub at_shutdown: Option<Desired>,
     /// What it waits for, in words, while it waits.
     pub waits_for: Option<Obstacle>,
     pub tags: Arc<[String]>,
-    /// What an earlier supervisor, killed without an end, left it as.
-    pub before: Before,
-}
-
-/// What an instance was when the supervisor before was killed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Before {
-    /// Nothing is known, or nothing that matters: the configuration says whether it starts.
-    Unknown,
-    /// Wanted and on its way up or running.
-    Up,
-    /// Stopped by a person.
-    Stopped,
-    /// Over, given up, or waiting for its next start, and that stands.
-    Settled,
+    /// An earlier supervisor's word on it stands: it is not started with this one.
+    pub is_settled: bool,
+    /// It outlived an earlier supervisor, so it was up.
+    pub is_survivor: bool,
 }
 
 /// What stands in the way of a start.
@@ -101,18 +92,19 @@ impl Slot {
             live: None,
             asked_by: None,
             was_killed: false,
-            is_shutting_down: false,
+            at_shutdown: None,
             waits_for: None,
             tags,
-            before: Before::Unknown,
+            is_settled: false,
+            is_survivor: false,
         }
     }
 
     /// The environment of a run: the program's, and the marks by which its processes are known.
-    pub fn environment(&self, run: RunId) -> Vec<(OsString, OsString)> {
+    pub fn environment(&self, run: RunId, output: &[PathBuf]) -> Vec<(OsString, OsString)> {
         let index = self.name.index().unwrap_or(0);
         let own = [
-            ("JIKIMI_RUN", run.to_string()),
+            (procfs::RUN_MARK, run.to_string()),
             ("JIKIMI_PROGRAM", self.name.program().to_string()),
             ("JIKIMI_INSTANCE", index.to_string()),
         ];
@@ -122,7 +114,11 @@ impl Slot {
             .0
             .iter()
             .map(|(k, v)| (k.clone(), v.clone()));
+        let output = output
+            .first()
+            .map(|path| (procfs::OUTPUT_MARK.into(), path.into()));
         base.chain(own.into_iter().map(|(k, v)| (k.into(), v.into())))
+            .chain(output)
             .collect()
     }
 
@@ -143,20 +139,15 @@ impl Slot {
             .min()
     }
 
-    /// Whether it is to be started with the supervisor: by its configuration, unless a person stopped it or
-    /// it was over when an earlier supervisor was killed.
+    /// Whether it is to be started with the supervisor: by its configuration or because it was up, unless a
+    /// person stopped it or it was over when an earlier supervisor was killed.
     pub fn is_wanted_at_start(&self) -> bool {
-        match self.before {
-            Before::Unknown => self.spec.autostart,
-            // Started by hand and alive: a kill of the supervisor does not take it away.
-            Before::Up => self.spec.autostart || self.live.is_some(),
-            Before::Stopped | Before::Settled => false,
-        }
+        (self.spec.autostart || self.is_survivor) && self.may_start_itself()
     }
 
     /// Whether nothing that an earlier supervisor knew of forbids starting it.
     pub fn may_start_itself(&self) -> bool {
-        matches!(self.before, Before::Unknown | Before::Up)
+        !self.is_settled
     }
 
     /// It has been started as far as its dependents care: it runs, or did its work and ended well.
@@ -188,17 +179,19 @@ impl Slot {
         self.instance.history.restarts = state.restarts;
         self.instance.history.streak = state.streak;
         self.instance.history.last_exit.clone_from(&state.last_exit);
-        self.before = Before::Settled;
+        self.is_settled = true;
         match state.phase {
-            // Wanted up and stopped: the supervisor was killed in the middle of its own end.
-            PhaseName::Stopped | PhaseName::Stopping => {
-                self.before = match state.desired {
-                    Desired::Up => Before::Up,
-                    Desired::Down => Before::Stopped,
-                };
+            // Down on its way up again: a restart, or the shutdown of a supervisor that did not live to its end.
+            PhaseName::Stopped | PhaseName::Stopping if state.desired == Desired::Up => {
+                self.is_settled = false;
             }
-            PhaseName::Exited => self.instance.state = State::Down(Down::Exited { left: None }),
+            PhaseName::Stopped | PhaseName::Stopping => {}
+            PhaseName::Exited => {
+                self.instance.desired = state.desired;
+                self.instance.state = State::Down(Down::Exited { left: None });
+            }
             PhaseName::Fatal => {
+                self.instance.desired = state.desired;
                 let cause = "given up before the last supervisor was killed".to_owned();
                 self.instance.state = State::Down(Down::Fatal { cause, left: None });
             }
@@ -216,7 +209,7 @@ impl Slot {
                 };
             }
             PhaseName::Starting | PhaseName::Running | PhaseName::Backoff => {
-                self.before = Before::Up;
+                self.is_settled = false;
             }
         }
     }
@@ -265,8 +258,11 @@ impl Slot {
         Some(StoppingView {
             since: stopping.since,
             kill_at: stopping.kill_at,
-            signal: self.spec.stop_signal,
-            killed: stopping.killed,
+            signal: if stopping.killed {
+                Signal::KILL
+            } else {
+                self.spec.stop_signal
+            },
         })
     }
 
@@ -292,12 +288,7 @@ impl Slot {
         let history = &self.instance.history;
         InstanceState {
             instance: self.name.clone(),
-            // What people want outlives the supervisor's own end.
-            desired: if self.is_shutting_down {
-                Desired::Up
-            } else {
-                self.instance.desired
-            },
+            desired: self.at_shutdown.unwrap_or(self.instance.desired),
             phase: self.instance.phase(),
             restarts: history.restarts,
             streak: history.streak,

@@ -7,8 +7,8 @@ use super::slot::Slot;
 use crate::clock::{self, Mono, Wall};
 use crate::ids::RunId;
 use crate::model::event::{Event, EventKind, Exit, Facts};
+use crate::model::name::InstanceName;
 use crate::model::record::{Record, RunChange, RunStart};
-use crate::text;
 
 /// The moment of a record, on both clocks.
 #[derive(Clone, Copy)]
@@ -108,8 +108,7 @@ fn told(slot: &Slot, notice: &Notice, at: Moment) -> (EventKind, Option<RunId>, 
             (EventKind::ProgramStopping, Some(*run), facts)
         }
         Notice::Killed(run) => {
-            let grace = text::duration(slot.spec.stop_timeout);
-            let cause = format!("did not end within {grace} of {}", slot.spec.stop_signal);
+            let cause = killed_because(slot, at);
             (
                 EventKind::ProgramKilled,
                 Some(*run),
@@ -134,6 +133,18 @@ fn told(slot: &Slot, notice: &Notice, at: Moment) -> (EventKind, Option<RunId>, 
                 },
             )
         }
+    }
+}
+
+/// The grace was over, or somebody was out of patience before that.
+fn killed_because(slot: &Slot, at: Moment) -> String {
+    let (grace, signal) = (slot.spec.stop_timeout, slot.spec.stop_signal);
+    let words = crate::text::duration(grace);
+    let stopping = slot.view().stopping;
+    if stopping.is_some_and(|stopping| at.mono.since(stopping.since) < grace) {
+        format!("not given the whole {words} after {signal}: it was to end at once")
+    } else {
+        format!("did not end within {words} of {signal}")
     }
 }
 
@@ -165,14 +176,13 @@ fn seconds(duration: Duration) -> f64 {
 }
 
 /// The record of a run that ended while no supervisor ran.
-pub(super) fn missed(slot: &Slot, run: RunId, cause: &str, at: Moment) -> Record {
+pub(super) fn missed(instance: &InstanceName, run: RunId, cause: &str, at: Moment) -> Record {
     let mut event = Event::new(EventKind::ProgramExited, at.wall);
-    event.instance = Some(slot.name.clone());
+    event.instance = Some(instance.clone());
     event.run = Some(run);
     event.facts = Facts {
         exit: Some(Exit::Unknown),
         cause: Some(cause.to_owned()),
-        restarts: Some(slot.instance.history.restarts),
         ..Facts::default()
     };
     Record {

@@ -454,6 +454,7 @@ fn what_a_killed_supervisor_left_running_is_ended_and_started_anew_and_never_dou
     let legacy = Legacy {
         states: Vec::new(),
         unfinished: vec![run.clone()],
+        ..Legacy::default()
     };
     let running = Running::start_after(vec![program("web", "exec sleep 600")], legacy);
     // It is the test's child here, so the test reaps it, as pid 1 would.
@@ -499,7 +500,7 @@ fn what_a_person_stopped_or_was_given_up_stays_so_after_the_supervisor_was_kille
         programs,
         Legacy {
             states,
-            unfinished: Vec::new(),
+            ..Legacy::default()
         },
     );
     let up = running.wait_phase("up", PhaseName::Running);

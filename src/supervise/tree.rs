@@ -53,15 +53,18 @@ pub(super) fn find(roots: &[Root]) -> Members {
     let is_undecided = &mut members.is_undecided;
     let mark = |stat: &ProcStat| {
         // One look: between two the process may have become another program.
-        match procfs::mark(stat.pid, procfs::RUN_MARK) {
-            Mark::Is(run) => by_run.get(&run).copied(),
+        let marked = match procfs::mark(stat.pid, procfs::RUN_MARK) {
+            Mark::Is(run) => Some(run),
             Mark::Missing => None,
             Mark::Empty => {
                 // Of ours alone: in pid 1's care there may be any number of strangers.
                 *is_undecided |= stat.ppid == own.pid && !stat.is_zombie();
                 None
             }
-        }
+        };
+        marked
+            .or_else(|| run_written_to(stat.pid))
+            .and_then(|run| by_run.get(&run).copied())
     };
     for (root, at) in tree::members(&scan, &places, own, mark) {
         if !scan[at].is_zombie() {
@@ -73,6 +76,15 @@ pub(super) fn find(roots: &[Root]) -> Members {
         }
     }
     members
+}
+
+/// The run whose pipe the process writes to: a daemon may have overwritten its environment.
+fn run_written_to(pid: u32) -> Option<String> {
+    [1, 2].into_iter().find_map(|fd| {
+        let path = procfs::descriptor_path(pid, fd)?;
+        let (run, _) = path.file_name()?.to_str()?.split_once('.')?;
+        Some(run.to_owned())
+    })
 }
 
 /// Takes hold of every process of `members` but `main`; those that ended meanwhile are passed over.

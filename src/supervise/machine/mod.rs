@@ -44,6 +44,8 @@ pub enum State {
         run: RunId,
         /// Then what is left is killed.
         kill_at: Mono,
+        /// Afterwards it waits for what it depends on; a restart after a failure does not.
+        awaits_needs: bool,
     },
     /// The spawn has been ordered.
     Spawning,

@@ -77,14 +77,14 @@ impl<'a> Step<'a> {
         history.cooling = false;
     }
 
-    /// Left-overs are ended while it waits for nothing else; dependencies come first.
+    /// Left-overs are ended first; then dependencies come before the start.
     fn await_needs(&mut self, left: Option<RunId>) {
         match left {
             None => {
                 self.instance.state = State::Waiting;
                 self.actions.push(Action::AwaitNeeds);
             }
-            Some(_) => self.clear_or_spawn(left),
+            Some(run) => self.clear(run, true),
         }
     }
 
@@ -94,15 +94,18 @@ impl<'a> Step<'a> {
                 self.instance.state = State::Spawning;
                 self.actions.push(Action::Spawn);
             }
-            Some(run) => {
-                self.instance.state = State::Clearing {
-                    run,
-                    kill_at: self.cx.now + self.cx.spec.stop_timeout,
-                };
-                self.actions
-                    .push(Action::Signal(run, self.cx.spec.stop_signal));
-            }
+            Some(run) => self.clear(run, false),
         }
+    }
+
+    fn clear(&mut self, run: RunId, awaits_needs: bool) {
+        self.instance.state = State::Clearing {
+            run,
+            kill_at: self.cx.now + self.cx.spec.stop_timeout,
+            awaits_needs,
+        };
+        self.actions
+            .push(Action::Signal(run, self.cx.spec.stop_signal));
     }
 
     fn stop(&mut self, then_start: bool) {
@@ -116,7 +119,7 @@ impl<'a> Step<'a> {
                 None => self.stopped(None),
                 Some(run) => self.stop_run(run, self.last_exit(), then_start),
             },
-            State::Clearing { run, kill_at } => {
+            State::Clearing { run, kill_at, .. } => {
                 let (run, kill_at) = (*run, *kill_at);
                 let main = Some(self.last_exit().unwrap_or(Exit::Unknown));
                 let since = self.cx.now;
@@ -400,7 +403,17 @@ impl<'a> Step<'a> {
 
     fn tree_gone(&mut self, run: RunId) {
         match &mut self.instance.state {
-            State::Clearing { run: current, .. } if *current == run => self.clear_or_spawn(None),
+            State::Clearing {
+                run: current,
+                awaits_needs,
+                ..
+            } if *current == run => {
+                if *awaits_needs {
+                    self.await_needs(None);
+                } else {
+                    self.clear_or_spawn(None);
+                }
+            }
             State::Backoff { left, .. } if *left == Some(run) => *left = None,
             State::Down(Down::Exited { left } | Down::Fatal { left, .. }) if *left == Some(run) => {
                 *left = None;
@@ -438,7 +451,7 @@ impl<'a> Step<'a> {
                 self.count_restart();
                 self.clear_or_spawn(left);
             }
-            State::Clearing { run, kill_at } if now >= *kill_at => {
+            State::Clearing { run, kill_at, .. } if now >= *kill_at => {
                 *kill_at = now + limits::KILL_AGAIN_AFTER;
                 self.actions.push(Action::Signal(*run, Signal::KILL));
             }

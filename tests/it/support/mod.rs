@@ -1,5 +1,6 @@
 //! What all integration tests share: a supervisor in a directory of its own, and a receiver of webhooks.
 
+pub mod processes;
 pub mod receiver;
 pub mod supervisor;
 

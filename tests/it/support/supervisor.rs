@@ -89,6 +89,16 @@ impl Supervisor {
 
     /// Starts `jikimi` with `args` in the background, its output going to files ([`Supervisor::output`]).
     pub fn spawn(&mut self, args: &[&str]) {
+        let command = self.command(args);
+        self.spawn_command(command);
+    }
+
+    /// Starts `command` in the background as the supervisor, its output going to files.
+    pub fn spawn_command(&mut self, command: Command) {
+        self.spawn_to(command, true);
+    }
+
+    pub(super) fn spawn_to(&mut self, mut command: Command, takes_output: bool) {
         self.starts += 1;
         std::fs::create_dir_all(self.dir.path().join("run")).expect("our own folder");
         let file =
@@ -97,12 +107,10 @@ impl Supervisor {
             file(&format!("run-{}.out", self.starts)),
             file(&format!("run-{}.err", self.starts)),
         );
-        let child = self
-            .command(args)
-            .stdout(out)
-            .stderr(err)
-            .spawn()
-            .expect("the binary runs");
+        if takes_output {
+            command.stdout(out);
+        }
+        let child = command.stderr(err).spawn().expect("the binary runs");
         self.child = Some(child);
     }
 
@@ -269,6 +277,10 @@ impl Drop for Supervisor {
                 let (out, err) = self.output();
                 eprintln!("--- supervisor's output\n{out}\n--- supervisor's log\n{err}");
             }
+        }
+        // What a supervisor that was killed on purpose left, when the test ended before the next one.
+        for pid in self.processes().into_iter().chain(self.holders()) {
+            super::processes::kill(pid);
         }
     }
 }
