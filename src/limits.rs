@@ -45,6 +45,7 @@ pub const TERMINAL_LAST: Duration = Duration::from_secs(2);
 
 const _: () = assert!(STOP_PATIENCE.as_secs() < STOP_STEP.as_secs());
 const _: () = assert!(STOP_LAST_PASS.as_secs() < STOP_DELIVERIES.as_secs());
+const _: () = assert!(ORPHANS_ASKED.as_secs() + ORPHANS_KILLED.as_secs() < STOP_PRESSED.as_secs());
 
 // alert and journal.
 
@@ -63,6 +64,12 @@ pub const CACHE_ENTRIES: u64 = 10_000;
 
 /// What is left after KILL is killed again this often: a process that forks while it is killed leaves a child.
 pub const KILL_AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// At the end of the supervisor: from TERM to KILL for daemons that no run accounts for.
+pub const ORPHANS_ASKED: Duration = Duration::from_secs(3);
+
+/// And from KILL to looking no more.
+pub const ORPHANS_KILLED: Duration = Duration::from_secs(1);
 
 /// Descriptors the supervisor needs besides its instances: database, sockets, deliveries, terminal.
 pub const OPEN_FILES_BASE: u64 = 512;

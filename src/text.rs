@@ -101,13 +101,9 @@ pub fn size(bytes: u64) -> String {
 /// The names like `wanted`, nearest first, three at most; none when nothing is near.
 #[must_use]
 pub fn nearest<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let wanted = wanted.to_lowercase();
     let mut scored: Vec<(f64, &str)> = names
-        .map(|name| {
-            (
-                strsim::jaro_winkler(&wanted.to_lowercase(), &name.to_lowercase()),
-                name,
-            )
-        })
+        .map(|name| (likeness(&wanted, &name.to_lowercase()), name))
         .filter(|(score, _)| *score > 0.8)
         .collect();
     scored.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
@@ -117,6 +113,14 @@ pub fn nearest<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> Vec<St
         .take(3)
         .map(|(_, name)| name.to_owned())
         .collect()
+}
+
+/// From 0 to 1.
+fn likeness(a: &str, b: &str) -> f64 {
+    let alike = strsim::jaro_winkler(a, b);
+    // Jaro sees nothing in common between `wbe` and `web`: in short words it looks for no letter elsewhere.
+    let is_slip = a.chars().count() >= 3 && strsim::osa_distance(a, b) == 1;
+    if is_slip { alike.max(0.9) } else { alike }
 }
 
 /// Untrusted bytes as one line of text: invalid UTF-8 replaced, control characters (ESC among them) shown
@@ -236,6 +240,7 @@ mod tests {
     fn the_nearest_name_comes_first_and_strangers_do_not_come() {
         let names = ["worker", "web", "database"];
         assert_eq!(nearest("wroker", names.into_iter()), ["worker"]);
+        assert_eq!(nearest("wbe", names.into_iter()), ["web"]);
         assert!(nearest("zzz", names.into_iter()).is_empty());
     }
 }

@@ -12,6 +12,7 @@ use super::Ended;
 use super::ports::HolderKeeper;
 use super::relay;
 use super::start::Running;
+use crate::child;
 use crate::clock;
 use crate::control::registry::Registration;
 use crate::control::server::Server;
@@ -95,11 +96,18 @@ impl Supervision {
     fn step(self, by: String, stopped: Arc<Mutex<Option<StopReport>>>) -> Step {
         Step::new("programs", self.within, limits::STOP_PRESSED, move |cx| {
             let report = self.stop(by, cx)?;
-            let text = told(&report);
+            let mut text = told(&report);
             *stopped.lock() = Some(report);
             // The last handle: the actor ends.
             drop(self.supervisor);
             let _ = self.thread.join();
+            let orphans = child::end_orphans(match cx.urgency() {
+                Urgency::Clean => limits::ORPHANS_ASKED,
+                Urgency::Now | Urgency::Exit => Duration::ZERO,
+            });
+            if orphans > 0 {
+                text = format!("{text}, and {orphans} processes that had left their programs");
+            }
             Ok(text)
         })
     }

@@ -1,15 +1,18 @@
 //! The only place that spawns, signals and reaps. Owns the register of our children; decides nothing.
 //!
 //! Architecture invariant: runs are signalled and reaped by one thread, the supervision actor, so that no
-//! signal can reach a pid that was reaped and given to somebody else in between.
+//! signal can reach a pid that was reaped and given to somebody else in between. Once that thread has ended,
+//! [`end_orphans`] does the same for what came to us without belonging to a run.
 
 mod end;
+mod orphans;
 mod spawn;
 
 pub use end::{
     Watched, abandon, group_exists, is_registered, orphans, reap, reap_orphans, signal_group,
     signal_process, watch,
 };
+pub use orphans::end_orphans;
 pub use spawn::{Child, Spawn, SpawnError, resolve, spawn};
 
 use std::collections::BTreeSet;
@@ -29,6 +32,7 @@ static REGISTER: Mutex<BTreeSet<u32>> = Mutex::new(BTreeSet::new());
 /// # Errors
 /// The kernel refuses, as one before 3.4 would.
 pub fn adopt_orphans() -> std::io::Result<()> {
+    orphans::note_strangers();
     Ok(set_child_subreaper(Some(rustix::process::getpid()))?)
 }
 

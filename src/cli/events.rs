@@ -17,7 +17,7 @@ use crate::control::sources::{End, EventQuery, StoreView};
 use crate::ids::EventId;
 use crate::limits;
 use crate::model::event::Severity;
-use crate::store::Store;
+use crate::store::{OpenError, Store};
 use crate::text;
 
 /// `jikimi events`.
@@ -61,8 +61,13 @@ fn stored(
     query: &EventQuery,
     printer: &mut Printer<'_>,
 ) -> Result<(), Failure> {
-    let store = Store::open_read_only(state_dir)
-        .map_err(|e| Failure::NotRunning(format!("no supervisor answers, and {}", chain(&e))))?;
+    let store = Store::open_read_only(state_dir).map_err(|error| {
+        let text = format!("no supervisor answers, and {}", chain(&error));
+        match error {
+            OpenError::Missing { .. } => Failure::NotRunning(text),
+            _ => Failure::Failed(text),
+        }
+    })?;
     complain(&format!(
         "no supervisor answers; this is what is stored in {}",
         state_dir.display()

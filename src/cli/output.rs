@@ -68,8 +68,14 @@ impl From<io::Error> for Failure {
 impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Self {
         let text = chain(&error);
-        match error {
-            ClientError::NotRunning { .. } => Self::NotRunning(text),
+        match &error {
+            // That the file is not there, or that nobody listens, is what "no supervisor answers" says.
+            ClientError::NotRunning { source, .. } => match source.kind() {
+                io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
+                    Self::NotRunning(error.to_string())
+                }
+                _ => Self::NotRunning(text),
+            },
             ClientError::NotYours { .. }
             | ClientError::Refused { .. }
             | ClientError::Lost(_)

@@ -77,7 +77,7 @@ pub struct VerbResult {
 
 /// A target nobody configured.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no target is called \"{name}\"{}", match .nearest.first() { Some(n) => format!("; did you mean \"{n}\"?"), None => String::new() })]
+#[error("no target is called \"{}\"{}", crate::text::printable(.name.as_bytes()), match .nearest.first() { Some(n) => format!("; did you mean \"{n}\"?"), None => String::new() })]
 pub struct UnknownTarget {
     /// As the person wrote it.
     pub name: String,

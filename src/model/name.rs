@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::text;
+
 /// The name of one supervised slot: `web`, or `web:0` when the program has several instances.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct InstanceName {
@@ -80,7 +82,7 @@ impl<'de> Deserialize<'de> for InstanceName {
 
 /// A name that chooses nothing, with the nearest names there are.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no program is called \"{name}\"{}", hint(.nearest))]
+#[error("no program is called \"{}\"{}", text::printable(.name.as_bytes()), hint(.nearest))]
 pub struct UnknownName {
     /// As the person wrote it.
     pub name: String,

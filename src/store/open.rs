@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crossbeam::channel::{Receiver, Sender, bounded};
 use parking_lot::{Condvar, Mutex};
+use rusqlite::{Connection, OpenFlags};
 
 use super::checkpoint::CheckpointBuffer;
 use super::error::{Fault, OpenError, StoreError};
@@ -79,14 +80,14 @@ impl Store {
         if !path.exists() {
             return Err(OpenError::Missing { path });
         }
+        // Not through the pool: it tries again and again, and says of a damaged file that it timed out.
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let first = Connection::open_with_flags(&path, flags)
+            .map_err(|error| OpenError::sqlite(&path, error))?;
+        migrate::check_readable(&path, &first)?;
         let counters = Arc::new(Counters::default());
         let readers = readers(&path, 1, Arc::clone(&counters))?;
-        let opened = readers.probe().map_err(|source| OpenError::Readers {
-            path: path.clone(),
-            source,
-        })?;
-        migrate::check_readable(&path, &opened)?;
-        drop(opened);
+        drop(first);
         let nothing = CheckpointBuffer::new(Duration::MAX, 1, Mono::default());
         let shared = shared(nothing, &counters, false);
         shared.inbox.close();

@@ -88,11 +88,6 @@ impl ReadPool {
         })
     }
 
-    /// Opens a reader to see whether it can be done at all.
-    pub(super) fn probe(&self) -> Result<PooledConnection<Readers>, r2d2::Error> {
-        self.pool.get()
-    }
-
     pub(super) fn state(&self) -> PoolState {
         let state = self.pool.state();
         PoolState {

@@ -1,7 +1,11 @@
 //! Integration tests: one binary, a file a promise area, each test an operator's sentence. The real binary,
 //! real children, real SQLite files, real HTTP on loopback.
 
+mod commands;
+mod first_run;
+mod real_programs;
 mod recovery;
 mod shutdown;
 mod supervision;
 mod support;
+mod tidy;

@@ -147,8 +147,11 @@ fn own_status(key: &str) -> u64 {
 
 /// Waits out one thousand lives of an interval: each watch starts a thread, each unwatch ends it.
 #[test]
-#[ignore = "counts threads and memory of its whole process; the test below gives it one of its own"]
 fn cycles_in_a_process_of_their_own() {
+    // It counts threads and memory of its whole process; the test below gives it one of its own.
+    if !is_alone() {
+        return;
+    }
     let run = Run::start("read x");
     let metrics = quiet();
     let (mut threads, mut resident, mut mapped) = (0, 0, 0);
@@ -193,8 +196,11 @@ fn a_thousand_intervals_that_come_and_go_leave_no_thread_no_entry_and_no_memory(
 }
 
 #[test]
-#[ignore = "takes all files of its whole process; the test below gives it one of its own"]
 fn no_file_left_in_a_process_of_its_own() {
+    // It takes all files of its whole process; the test below gives it one of its own.
+    if !is_alone() {
+        return;
+    }
     let run = Run::start("read x");
     let member = Arc::new(run.member.clone());
     let mut sampler = sampler();

@@ -95,10 +95,19 @@ fn look(sampler: &mut Sampler, member: &Arc<Member>) -> Option<Sample> {
     round.samples.into_iter().next()
 }
 
-/// Runs an ignored test in a process of its own.
+/// Set in the process that [`pass_alone`] starts.
+const ALONE: &str = "JIKIMI_TEST_ALONE";
+
+/// Whether this process is one that runs a single test.
+fn is_alone() -> bool {
+    std::env::var_os(ALONE).is_some()
+}
+
+/// Runs a test in a process of its own.
 fn pass_alone(name: &str) {
     let output = Command::new(std::env::current_exe().expect("we run"))
-        .args(["--exact", name, "--ignored", "--nocapture"])
+        .args(["--exact", name, "--nocapture"])
+        .env(ALONE, "1")
         .output()
         .expect("we can be run again");
     let text = String::from_utf8_lossy(&output.stdout);

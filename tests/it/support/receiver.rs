@@ -166,7 +166,7 @@ fn serve(
     seen: &Mutex<Vec<Received>>,
     ended: &AtomicBool,
 ) {
-    let _ = stream.set_read_timeout(Some(Duration::from_secs(60)));
+    let _ = stream.set_read_timeout(Some(Duration::from_mins(1)));
     let mut reader = BufReader::new(stream);
     while let Some(request) = read(&mut reader) {
         let reply = script.lock().expect("scripts do not panic")(&request);
@@ -174,10 +174,10 @@ fn serve(
         let mut out = stream;
         match reply {
             Reply::Status(code, headers, body) => {
-                let extra: String = headers
-                    .iter()
-                    .map(|(k, v)| format!("{k}: {v}\r\n"))
-                    .collect();
+                let mut extra = String::new();
+                for (name, value) in &headers {
+                    extra.extend([name, ": ", value, "\r\n"]);
+                }
                 let head = format!(
                     "HTTP/1.1 {code} Scripted\r\nContent-Length: {}\r\n{extra}\r\n",
                     body.len()

@@ -89,7 +89,13 @@ impl Supervisor {
 
     /// Starts `jikimi` with `args` in the background, its output going to files ([`Supervisor::output`]).
     pub fn spawn(&mut self, args: &[&str]) {
-        let command = self.command(args);
+        self.spawn_with(args, &[]);
+    }
+
+    /// [`Supervisor::spawn`] with more environment variables.
+    pub fn spawn_with(&mut self, args: &[&str], variables: &[(&str, &str)]) {
+        let mut command = self.command(args);
+        command.envs(variables.iter().copied());
         self.spawn_command(command);
     }
 
