@@ -398,7 +398,7 @@ pub const DISPATCH_TICK_MIN: Duration = Duration::from_millis(1);
 /// How soon a row is looked at again that is due but was not leased: an earlier one of its incident holds it, and
 /// the end of that one wakes the dispatcher anyway.
 pub const DISPATCH_RECHECK: Duration = Duration::from_millis(250);
-/// A provider's own words in a reason, in characters.
+/// Why an attempt failed, the target's own words included, in characters.
 pub const REASON_MAX: usize = 200;
 /// Lines of output in a message for people; more is what `logs` is for.
 pub const MESSAGE_TAIL_LINES: usize = 15;
@@ -502,6 +502,12 @@ pub const STORE_WRITES_BYTES: usize = 32 * 1024 * 1024;
 
 /// Records a transaction. A larger one would keep the write lock, and who waits for an answer, too long.
 pub const STORE_WRITES_PER_COMMIT: usize = 512;
+
+/// A lock whose holder is dead is free within this long: what holds it is a child on its way to exec.
+pub const STORE_LOCK_WAIT: Duration = Duration::from_secs(3);
+
+/// How often such a lock is looked at.
+pub const STORE_LOCK_LOOK: Duration = Duration::from_millis(10);
 
 /// Calls that wait for the writer. Their callers are few and wait, so it is never near full.
 pub const STORE_JOBS_MAX: usize = 256;

@@ -1,5 +1,7 @@
 //! Serving: commands and signals until one of them asks for the end. Owns the main thread.
 
+use std::sync::Arc;
+
 use crossbeam::channel::{Receiver, Sender, bounded, select};
 
 use super::Ended;
@@ -13,6 +15,7 @@ use crate::model::command::{Command, UnknownTarget};
 use crate::model::event::{Event, EventKind};
 use crate::model::settings::Settings;
 use crate::model::urgency::Urgency;
+use crate::notify::Waker;
 use crate::shutdown::{Coordinator, Handle};
 use crate::signals::SignalMessage;
 use crate::supervise::Supervisor;
@@ -23,6 +26,7 @@ struct Desk {
     settings: Settings,
     journal: Option<Journal>,
     supervisor: Option<Supervisor>,
+    waker: Waker,
 }
 
 impl Running {
@@ -32,6 +36,7 @@ impl Running {
             settings: self.settings.clone(),
             journal: Some(self.journal.clone()),
             supervisor: Some(self.supervisor.clone()),
+            waker: self.notify.waker(),
         };
         let (pressed, commands) = (self.pressed.clone(), self.commands.clone());
         let (by, reply) = desk.wait_for_the_end(&pressed, &commands);
@@ -157,6 +162,9 @@ impl Desk {
         let mut event = Event::new(EventKind::NotifyTest, clock::wall());
         event.facts.target = Some(target.to_owned());
         event.facts.asked_by = Some(by);
+        // Who tries a target out does not want to wait for the end of its breaker's pause. Before the message: after
+        // it, this could come when the target has already refused, and make it look well.
+        self.waker.nudge(Some(Arc::from(target)));
         let (watch, ids) = bounded(1);
         self.journal.as_ref()?.record_watched(event, watch);
         let ids: Vec<DeliveryId> = ids.recv_timeout(limits::JOURNAL_ANSWER).ok()?;

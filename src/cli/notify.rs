@@ -8,6 +8,7 @@ use crate::control::client::{Client, Patience};
 use crate::control::http::percent_encode;
 use crate::limits;
 use crate::model::delivery::DeliveryState;
+use crate::model::target::{TargetState, TargetView};
 use crate::text;
 
 /// Sends a test message to `target` and says what became of it.
@@ -16,25 +17,45 @@ pub fn test(place: &Place, target: &str, out: &mut Out) -> Result<(), Failure> {
     let path = format!("/api/v1/targets/{}/test", percent_encode(target));
     let sent: TestAnswer = client.post(&path, Patience::Short)?;
     out.line(&format!("delivery {} is on its way", sent.delivery))?;
-    out.line(&outcome(&follow(&client, &sent)?)?)
+    let (line, target) = follow(&client, &sent)?;
+    out.line(&outcome(&line, target.as_ref())?)
 }
 
-/// The delivery when it is settled, or as it stands after [`limits::NOTIFY_TEST_WAIT`]. The server holds each
-/// question, so this asks a few times at most.
-fn follow(client: &Client, sent: &TestAnswer) -> Result<DeliveryLine, Failure> {
+/// The delivery when it is settled, or as it stands after [`limits::NOTIFY_TEST_WAIT`] or when nothing will come
+/// of it, with its target then. The server holds each question, so this asks a few times at most.
+fn follow(
+    client: &Client,
+    sent: &TestAnswer,
+) -> Result<(DeliveryLine, Option<TargetView>), Failure> {
     let path = format!("/api/v1/deliveries/{}?wait=true", sent.delivery);
     let deadline = mono() + limits::NOTIFY_TEST_WAIT;
     loop {
         let line: DeliveryLine = client.get(&path)?;
-        if line.is_settled() || deadline.since(mono()).is_zero() {
-            return Ok(line);
+        if line.is_settled() {
+            return Ok((line, None));
+        }
+        let target = view(client, &line.target)?;
+        // An older message may have gone before the test, and shown that nothing gets through.
+        let is_held = target.as_ref().is_some_and(takes_nothing);
+        if is_held || deadline.since(mono()).is_zero() {
+            return Ok((line, target));
         }
     }
 }
 
-fn outcome(line: &DeliveryLine) -> Result<String, Failure> {
+fn takes_nothing(target: &TargetView) -> bool {
+    matches!(target.state, TargetState::Open | TargetState::Dead)
+}
+
+fn view(client: &Client, name: &str) -> Result<Option<TargetView>, Failure> {
+    let targets: Vec<TargetView> = client.get("/api/v1/targets")?;
+    Ok(targets.into_iter().find(|t| t.name == name))
+}
+
+fn outcome(line: &DeliveryLine, view: Option<&TargetView>) -> Result<String, Failure> {
     let target = &line.target;
-    let why = match &line.last_error {
+    let known = view.and_then(|v| v.last_error.as_ref());
+    let why = match line.last_error.as_ref().or(known) {
         Some(error) => format!(": {}", text::printable(error.as_bytes())),
         None => String::new(),
     };
@@ -42,6 +63,9 @@ fn outcome(line: &DeliveryLine) -> Result<String, Failure> {
         DeliveryState::Delivered => return Ok(format!("{target} has taken the message")),
         DeliveryState::Dead => format!("{target} refused the message{why}"),
         DeliveryState::Expired => format!("{target} was not reached in time{why}"),
+        DeliveryState::Pending | DeliveryState::Leased if view.is_some_and(takes_nothing) => {
+            format!("{target} takes no messages now, so this one waits{why}")
+        }
         DeliveryState::Pending | DeliveryState::Leased => format!(
             "{target} has not taken the message within {} s (attempts: {}); it is tried again{why}",
             limits::NOTIFY_TEST_WAIT.as_secs(),
@@ -74,7 +98,7 @@ mod tests {
                 next_attempt_at: None,
                 last_error: Some("status 404".to_owned()),
             };
-            match outcome(&line) {
+            match outcome(&line, None) {
                 Ok(text) => assert_eq!(
                     (state, &*text),
                     (DeliveryState::Delivered, "ops has taken the message")
@@ -83,5 +107,37 @@ mod tests {
                 Err(other) => panic!("{other:?}"),
             }
         }
+    }
+    #[test]
+    fn a_test_that_waits_is_told_what_is_wrong_with_its_target() {
+        let mut line = DeliveryLine {
+            id: DeliveryId::new(),
+            event: EventId::new(),
+            incident: None,
+            target: "ops".to_owned(),
+            state: DeliveryState::Pending,
+            attempts: 0,
+            next_attempt_at: None,
+            last_error: None,
+        };
+        let mut view = TargetView {
+            name: "ops".to_owned(),
+            kind: "webhook".to_owned(),
+            state: TargetState::Waiting,
+            pending: 2,
+            delivered: 0,
+            failed: 0,
+            last_activity: None,
+            last_error: Some("status 500".to_owned()),
+        };
+        let said = |line: &DeliveryLine, view: &TargetView| match outcome(line, Some(view)) {
+            Err(Failure::Failed(text)) => text,
+            other => panic!("{other:?}"),
+        };
+        assert!(said(&line, &view).ends_with("tried again: status 500"));
+        view.state = TargetState::Dead;
+        assert!(said(&line, &view).ends_with("this one waits: status 500"));
+        line.last_error = Some("status 410".to_owned());
+        assert!(said(&line, &view).ends_with("this one waits: status 410"));
     }
 }

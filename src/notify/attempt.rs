@@ -7,9 +7,11 @@ use super::breaker::Input;
 use super::providers::{self, Context, HttpRequest, Instead, Judgement, Scope, Tier};
 use crate::clock::{self, Mono};
 use crate::fetch::{Client, FetchError, Request, Response};
+use crate::limits;
 use crate::model::delivery::{Leased, Outcome};
 use crate::model::target::{ProviderSpec, TargetSpec};
 use crate::secret::Secret;
+use crate::text;
 
 /// What an attempt needs.
 pub(super) struct Attempt<'a> {
@@ -140,9 +142,8 @@ impl Attempt<'_> {
         })
     }
 
-    /// What a target says may repeat what we sent it: its own address, say, on a page of a proxy.
     fn without_secrets(&self, outcome: Outcome) -> Outcome {
-        let clean = |reason: String| redacted(reason, &self.spec.provider);
+        let clean = |reason: String| presentable(reason, &self.spec.provider);
         match outcome {
             Outcome::Delivered { .. } => outcome,
             Outcome::Retryable { reason, after } => Outcome::Retryable {
@@ -158,6 +159,13 @@ impl Attempt<'_> {
             },
         }
     }
+}
+
+/// What a target says may repeat what we sent it: its own address, say, on a page of a proxy. Secrets first, then
+/// the length: one that is cut in two would not be found.
+fn presentable(reason: String, target: &ProviderSpec) -> String {
+    let clean = redacted(reason, target);
+    text::cut(&clean, limits::REASON_MAX).into_owned()
 }
 
 fn judge_fault(error: &FetchError) -> Judgement {
@@ -189,7 +197,7 @@ fn judge_fault(error: &FetchError) -> Judgement {
 fn redacted(mut text: String, target: &ProviderSpec) -> String {
     for secret in secrets(target) {
         let whole = secret.expose();
-        let parts = whole.split(['/', '?', '&', '=', ':', '@', '.']);
+        let parts = whole.split(['/', '?', '&', '=', ':', '@', '.', ' ']);
         // Shorter pieces are words, not keys.
         for piece in std::iter::once(whole).chain(parts.filter(|p| p.len() >= 6)) {
             if !piece.is_empty() && text.contains(piece) {
@@ -212,5 +220,24 @@ fn secrets(target: &ProviderSpec) -> Vec<&Secret> {
             .collect(),
         ProviderSpec::Discord { url } | ProviderSpec::Slack { url } => vec![url],
         ProviderSpec::Telegram { token, .. } => vec![token],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::notify::testing::webhook_to;
+
+    #[test]
+    fn wherever_a_reason_is_cut_no_part_of_a_secret_is_left() {
+        let target = webhook_to(Secret::new(
+            "http://a.test/KEYKEYKEY0123456789?key=KEYOTHER",
+        ));
+        for before in 0..2 * limits::REASON_MAX {
+            let said = format!("{}/KEYKEYKEY0123456789 KEYOTHER", ".".repeat(before));
+            let shown = presentable(said, &target);
+            assert!(!shown.contains("KEY"), "{shown}");
+            assert!(shown.chars().count() <= limits::REASON_MAX, "{shown}");
+        }
     }
 }

@@ -94,7 +94,7 @@ pub struct Setup {
     pub emit: Emit,
 }
 
-/// Says that rows may be due. Cheap, never blocks, any number of clones.
+/// Says that rows may be due, or that a person wants them tried. Any number of clones.
 #[derive(Clone)]
 pub struct Waker {
     inbox: Sender<Message>,
@@ -102,12 +102,27 @@ pub struct Waker {
 }
 
 impl Waker {
-    /// Wakes the dispatcher, once for however many calls before its next turn.
+    /// Wakes the dispatcher, once for however many calls before its next turn. Never blocks.
     pub fn wake(&self) {
         if !self.woken.swap(true, Ordering::AcqRel) {
             // A full inbox means a turn is coming.
             let _ = self.inbox.try_send(Message::Wake);
         }
+    }
+
+    /// Tries `target`, or all of them, at once: behind an open breaker, a stated wait or a given-up target too.
+    /// Waits for room in the dispatcher's inbox, [`limits::NOTIFY_SEND_MAX`] at most.
+    pub fn nudge(&self, target: Option<Arc<str>>) {
+        send(&self.inbox, Message::Nudge(target));
+    }
+}
+
+fn send(inbox: &Sender<Message>, message: Message) {
+    if inbox
+        .send_timeout(message, limits::NOTIFY_SEND_MAX)
+        .is_err()
+    {
+        log::error!("the dispatcher does not take its messages");
     }
 }
 
@@ -186,22 +201,7 @@ impl Notify {
 
     /// Takes up a changed configuration: a changed target begins anew, a removed one ends.
     pub fn configure(&self, targets: Vec<Arc<TargetSpec>>) {
-        self.send(Message::Configure(targets));
-    }
-
-    /// Tries `target`, or all of them, at once: behind an open breaker, a stated wait or a given-up target too.
-    pub fn nudge(&self, target: Option<Arc<str>>) {
-        self.send(Message::Nudge(target));
-    }
-
-    fn send(&self, message: Message) {
-        if self
-            .inbox
-            .send_timeout(message, limits::NOTIFY_SEND_MAX)
-            .is_err()
-        {
-            log::error!("the dispatcher does not take its messages");
-        }
+        send(&self.inbox, Message::Configure(targets));
     }
 
     /// Sends what is due and may go for at most `most`, then ends all threads. What is not sent stays in the
@@ -214,7 +214,7 @@ impl Notify {
     fn end(&mut self, most: Duration) -> LastPass {
         let deadline = clock::mono() + most;
         let (reply, answer) = bounded(limits::REPLY);
-        self.send(Message::LastPass { deadline, reply });
+        send(&self.inbox, Message::LastPass { deadline, reply });
         let wait = deadline.since(clock::mono()) + limits::NOTIFY_END_MAX;
         let pass = answer.recv_timeout(wait).unwrap_or_else(|_| {
             log::warn!("the dispatcher did not end in time");

@@ -250,7 +250,7 @@ fn a_nudge_goes_behind_a_stated_wait() {
     rig.add(delivery("ops"));
     rig.wait_state("ops", TargetState::Waiting);
     rig.add(delivery("ops"));
-    rig.notify.nudge(Some("ops".into()));
+    rig.notify.waker().nudge(Some("ops".into()));
     rig.outbox.wait_settled(2);
     assert_eq!(count(&rig, "ops", DeliveryState::Delivered), 1);
 }

@@ -1,9 +1,15 @@
 //! The state directory and the lock that keeps two supervisors off it. Knows nothing of what is in it.
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+
+use crossbeam::channel::never;
+
+use crate::clock;
+use crate::limits;
+use crate::procfs;
 
 /// File systems of other machines: a lock or a shared memory file there may not hold between two of them.
 /// Numbers from `linux/magic.h` and the file systems' own sources.
@@ -83,17 +89,17 @@ impl StateLock {
             .mode(0o600)
             .open(&path)
             .map_err(io(&path))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(LockError::Held {
+        if let Err(error) = lock(&mut file) {
+            return Err(match error {
+                TryLockError::WouldBlock => LockError::Held {
                     pid: holder(&mut file),
                     dir: dir.to_path_buf(),
-                });
-            }
-            Err(TryLockError::Error(source)) => return Err(io(&path)(source)),
+                },
+                TryLockError::Error(source) => io(&path)(source),
+            });
         }
         file.set_len(0)
+            .and_then(|()| file.rewind())
             .and_then(|()| writeln!(file, "{}", std::process::id()))
             .map_err(io(&path))?;
         Ok(Self {
@@ -116,6 +122,30 @@ impl Drop for StateLock {
             log::warn!("cannot release the lock file: {error}");
         }
     }
+}
+
+/// Locks `file`. A supervisor that was killed in the midst of a spawn leaves a child that holds a copy of the
+/// descriptor until its exec: while the one that is named there is dead, that is waited for.
+fn lock(file: &mut File) -> Result<(), TryLockError> {
+    let deadline = clock::mono() + limits::STORE_LOCK_WAIT;
+    loop {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock)
+                if !holder(file).is_some_and(is_alive)
+                    && !deadline.since(clock::mono()).is_zero() =>
+            {
+                let _ = never::<()>().recv_timeout(limits::STORE_LOCK_LOOK);
+            }
+            result => return result,
+        }
+    }
+}
+
+fn is_alive(pid: u32) -> bool {
+    // What cannot be read is there.
+    procfs::read_stat(pid).map_or(true, |stat| {
+        stat.is_some_and(|stat| !matches!(stat.state, b'Z' | b'X'))
+    })
 }
 
 fn create(dir: &Path) -> io::Result<()> {
@@ -153,6 +183,7 @@ fn remote_kind(magic: i128) -> Option<&'static str> {
 
 fn holder(file: &mut File) -> Option<u32> {
     let mut text = String::new();
+    file.rewind().ok()?;
     file.take(32).read_to_string(&mut text).ok()?;
     text.trim().parse().ok()
 }
@@ -185,6 +216,36 @@ mod tests {
         }
         drop(first);
         StateLock::acquire(&dir).expect("free again");
+    }
+
+    #[test]
+    fn a_lock_that_a_dead_supervisor_left_to_a_child_is_waited_for() {
+        let temp = tempfile::tempdir().expect("a temporary folder");
+        let mut dead = std::process::Command::new("true")
+            .spawn()
+            .expect("true is everywhere");
+        dead.wait().expect("it ends");
+        let lock = StateLock::acquire(temp.path()).expect("free");
+        std::fs::write(temp.path().join("jikimi.lock"), format!("{}\n", dead.id()))
+            .expect("our own file");
+        let (tell, told) = crossbeam::channel::bounded(2);
+        let dir = temp.path().to_path_buf();
+        let waiting = crate::thread::spawn_named("test-lock", move || {
+            tell.send(Ok(())).expect("somebody listens");
+            let got = StateLock::acquire(&dir).map(drop);
+            tell.send(got).expect("somebody listens");
+        });
+        told.recv().expect("it begins").expect("no result yet");
+        drop(lock);
+        told.recv().expect("it ends").expect("freed in time");
+        waiting
+            .expect("a thread for a test")
+            .join()
+            .expect("no panic");
+        let named = StateLock::acquire(temp.path()).expect("free");
+        let text = std::fs::read_to_string(temp.path().join("jikimi.lock")).expect("ours");
+        assert_eq!(text, format!("{}\n", std::process::id()));
+        drop(named);
     }
 
     #[test]

@@ -2,9 +2,12 @@
 //! real children, real SQLite files, real HTTP on loopback.
 
 mod commands;
+mod events;
 mod first_run;
+mod notifications;
 mod real_programs;
 mod recovery;
+mod secrets;
 mod shutdown;
 mod supervision;
 mod support;

@@ -250,16 +250,14 @@ fn refused_form(reason: impl Into<String>) -> Judgement {
     }
 }
 
-/// `status 500` and what the target says about it, as one short printable line.
+/// `status 500` and what the target says about it, as one printable line. Cut only when secrets are out of it: one
+/// that is cut in two is not found any more.
 fn reason(status: u16, said: &str) -> String {
     let said = crate::text::printable(said.trim().as_bytes()).into_owned();
     if said.is_empty() {
         format!("status {status}")
     } else {
-        format!(
-            "status {status}: {}",
-            crate::text::cut(&said, crate::limits::REASON_MAX)
-        )
+        format!("status {status}: {said}")
     }
 }
 

@@ -237,3 +237,10 @@ fn read(reader: &mut BufReader<&TcpStream>) -> Option<Received> {
         body: String::from_utf8_lossy(&body).into_owned(),
     })
 }
+
+impl Receiver {
+    /// How many requests were received so far.
+    pub fn count(&self) -> usize {
+        self.received.lock().expect("no test panics in it").len()
+    }
+}

@@ -290,3 +290,49 @@ impl Drop for Supervisor {
         }
     }
 }
+
+impl Supervisor {
+    /// [`Supervisor::start`] with these variables in the environment as well.
+    pub fn start_with(&mut self, variables: &[(&str, &str)]) {
+        self.starts += 1;
+        std::fs::create_dir_all(self.dir.path().join("run")).expect("our own folder");
+        let file =
+            |name: &str| std::fs::File::create(self.dir.path().join(name)).expect("our own folder");
+        let (out, err) = (
+            file(&format!("run-{}.out", self.starts)),
+            file(&format!("run-{}.err", self.starts)),
+        );
+        let child = self
+            .command(&["run"])
+            .envs(variables.iter().copied())
+            .stdout(out)
+            .stderr(err)
+            .spawn()
+            .expect("the binary runs");
+        self.child = Some(child);
+        wait_for("the supervisor to answer", || self.try_status().map(drop));
+    }
+
+    /// One target of `status --json`; null when there is none of that name.
+    pub fn target(&self, name: &str) -> Value {
+        let status = self.status();
+        let targets = status["targets"].as_array().expect("a list");
+        targets
+            .iter()
+            .find(|t| t["name"] == name)
+            .cloned()
+            .unwrap_or(Value::Null)
+    }
+
+    /// Waits until the target's view passes `is_so`, and returns it.
+    pub fn wait_target(&self, name: &str, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
+        wait_for(&format!("target {name}: {what}"), || {
+            let view = self.target(name);
+            if is_so(&view) {
+                Ok(view)
+            } else {
+                Err(view.to_string())
+            }
+        })
+    }
+}
