@@ -10,6 +10,9 @@ pub const THREAD_NAME_BYTES: usize = 15;
 /// Faults of the storage on their way to the relay; more at once say nothing new.
 pub const RELAY_INBOX: usize = 64;
 
+/// The least time from one start of a holder process to the next.
+pub const HOLDER_AGAIN: Duration = Duration::from_secs(5);
+
 /// How often deliveries that became too old are looked for.
 pub const EXPIRE_SWEEP: Duration = Duration::from_mins(1);
 
@@ -43,7 +46,7 @@ pub const STOP_LINE: Duration = Duration::from_millis(500);
 /// How long the last lines may take to reach the terminal.
 pub const TERMINAL_LAST: Duration = Duration::from_secs(2);
 
-const _: () = assert!(STOP_PATIENCE.as_secs() < STOP_STEP.as_secs());
+const _: () = assert!(STOP_PATIENCE.as_secs() + LOG_READERS_GRACE.as_secs() < STOP_STEP.as_secs());
 const _: () = assert!(STOP_LAST_PASS.as_secs() < STOP_DELIVERIES.as_secs());
 const _: () = assert!(ORPHANS_ASKED.as_secs() + ORPHANS_KILLED.as_secs() < STOP_PRESSED.as_secs());
 
@@ -145,6 +148,9 @@ pub const CONTROL_BODY_BYTES: usize = 64 * 1024;
 
 /// A thread that waits for events or an answer looks this often whether it is still wanted.
 pub const CONTROL_SLICE: Duration = Duration::from_millis(250);
+
+/// How often the server looks whether its socket file is still there, in seconds.
+pub const CONTROL_LOOK_SECONDS: i64 = 5;
 
 /// A stream with nothing to say says so this often, which also shows that its reader is gone.
 pub const CONTROL_HEARTBEAT: Duration = Duration::from_secs(15);
@@ -251,6 +257,8 @@ pub const SCAN_FILES: usize = 8;
 pub const SCAN_PARALLEL_BYTES: usize = 2 << 20;
 /// Threads of the scanner's pool, which exists only while there is a backlog.
 pub const SCAN_POOL: usize = 4;
+/// How long a reader of segments may take to notice that its time is over: a pass of the scanner.
+pub const LOG_READERS_GRACE: Duration = Duration::from_secs(1);
 /// Records in one transaction.
 pub const RECORD_BATCH: usize = 50;
 /// A record waits at most this long for company.
@@ -259,6 +267,10 @@ pub const RECORD_EVERY: Duration = Duration::from_secs(5);
 pub const CURSOR_BYTES: u64 = 1 << 20;
 /// What the terminal may be behind a program; more is skipped, and said.
 pub const PRINT_BEHIND_BYTES: u64 = 1 << 20;
+/// How long the printer waits for a full terminal before it looks whether it is the end.
+pub const PRINT_ROOM: Duration = Duration::from_millis(250);
+/// How long a terminal that takes nothing is waited for at the end.
+pub const PRINT_LAST: Duration = Duration::from_secs(1);
 /// An unfinished line is shown after this.
 pub const PRINT_PARTIAL: Duration = Duration::from_secs(1);
 /// Width that names are padded to; longer ones stick out.

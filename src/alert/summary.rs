@@ -156,14 +156,22 @@ fn adopted(who: &str, facts: &Facts) -> String {
     }
 }
 
+/// Of an instance it is bytes of its output that are lost, of the whole it is records.
 fn dropped(event: &Event, facts: &Facts) -> String {
-    let whose = event.instance.as_ref().map_or_else(String::new, |name| {
-        format!(" of {}", clean(&name.to_string()))
-    });
+    if let Some(name) = &event.instance {
+        let much = facts
+            .count
+            .map_or_else(String::new, |bytes| format!("{} of ", text::size(bytes)));
+        return format!(
+            "{much}output of {} lost{}",
+            clean(&name.to_string()),
+            why(facts)
+        );
+    }
     match facts.count {
-        Some(1) => format!("1 record{whose} was dropped{}", why(facts)),
-        Some(n) => format!("{n} records{whose} were dropped{}", why(facts)),
-        None => format!("records{whose} were dropped{}", why(facts)),
+        Some(1) => format!("1 record was dropped{}", why(facts)),
+        Some(n) => format!("{n} records were dropped{}", why(facts)),
+        None => format!("records were dropped{}", why(facts)),
     }
 }
 

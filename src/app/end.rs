@@ -157,12 +157,15 @@ fn output(logs: Logs, holder: Arc<HolderKeeper>) -> Step {
         move |cx| {
             let drained = logs.finish(clock::mono() + patience(cx));
             holder.reap();
-            let text = format!(
+            let mut text = format!(
                 "{} written, {} log records handed on, {} lost",
                 text::size(drained.bytes),
                 drained.records,
                 text::size(drained.dropped),
             );
+            if drained.is_behind {
+                text.push_str("; the next start looks through the rest");
+            }
             if drained.is_complete {
                 Ok(text)
             } else {

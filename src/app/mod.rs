@@ -22,6 +22,7 @@ mod commands;
 mod end;
 mod facts;
 mod legacy;
+mod notices;
 mod ports;
 mod relay;
 mod start;

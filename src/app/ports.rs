@@ -169,24 +169,30 @@ fn fault(error: &StoreError) -> OutboxError {
 /// The holder process, and another one when it is lost.
 pub(super) struct HolderKeeper {
     logs: Logs,
-    child: Mutex<Option<Child>>,
+    /// Those that have not been reaped: one that is lost may still be ending.
+    children: Mutex<Vec<Child>>,
 }
 
 impl HolderKeeper {
     pub fn new(logs: Logs) -> Self {
         Self {
             logs,
-            child: Mutex::new(None),
+            children: Mutex::default(),
         }
     }
 
-    /// Starts a holder. Without one, output written after a crash of the supervisor would be lost; that is
-    /// said and supervision goes on.
-    pub fn start(&self) {
-        self.reap();
+    /// Starts a holder; whether that went well. Without one, output written after a crash of the supervisor
+    /// would be lost; that is said and supervision goes on.
+    pub fn start(&self) -> bool {
         match self.spawn() {
-            Ok(child) => *self.child.lock() = Some(child),
-            Err(error) => log::error!("no holder process could be started: {error}"),
+            Ok(child) => {
+                self.children.lock().push(child);
+                true
+            }
+            Err(error) => {
+                log::error!("no holder process could be started: {error}");
+                false
+            }
         }
     }
 
@@ -211,14 +217,9 @@ impl HolderKeeper {
         })?)
     }
 
-    /// Takes the status of a holder that has ended.
+    /// Takes the status of those that have ended.
     pub fn reap(&self) {
-        let mut child = self.child.lock();
-        if child
-            .as_ref()
-            .is_some_and(|child| matches!(child::reap(child), Ok(Some(_))))
-        {
-            *child = None;
-        }
+        let has_ended = |child: &Child| matches!(child::reap(child), Ok(Some(_)));
+        self.children.lock().retain(|child| !has_ended(child));
     }
 }

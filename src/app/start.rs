@@ -5,9 +5,11 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use crossbeam::channel::{Receiver, Sender, bounded};
+use parking_lot::Mutex;
 
 use super::facts::{Identity, Issues};
 use super::legacy::{self, Left};
+use super::notices::Notices;
 use super::ports::{HolderKeeper, StoreOutbox, StoreSink, SupervisionPorts, enrich};
 use super::relay::{self, Bells, Relay};
 use crate::alert::Alert;
@@ -222,8 +224,8 @@ impl Rooms {
         let store = open_store(settings, wakers)?;
         let mut left = legacy::read(&store, &settings.supervisor.state_dir)?;
         store.mark_clean(false)?;
-        let (notices, notices_bell) = bounded(limits::RELAY_INBOX);
-        let (logs, has_holder) = start_logs(settings, &store, &ground.terminal, notices)?;
+        let (notices, notices_bell) = Notices::new();
+        let (logs, has_holder) = start_logs(settings, &store, &ground.terminal, notices.clone())?;
         let holder = Arc::new(HolderKeeper::new(logs.clone()));
         if !has_holder {
             holder.start();
@@ -243,6 +245,7 @@ impl Rooms {
             board: Arc::clone(&board),
             holder: Arc::clone(&holder),
             issues: issues.clone(),
+            notices,
             interval: settings.checkpoint.interval,
         }
         .start(Bells {
@@ -274,7 +277,7 @@ impl Rooms {
             self.notify.board(),
             self.store.clone(),
         );
-        let cache = Cache::default();
+        let (cache, known) = (Cache::default(), Mutex::new(Arc::default()));
         let (identity, issues, health) = (
             self.identity.clone(),
             self.issues.clone(),
@@ -289,10 +292,11 @@ impl Rooms {
                     version: counts.version(Subject::Deliveries),
                     id: String::new(),
                 };
-                // While the database is away the lanes still say what they do.
-                let counts = cache
-                    .get(key, || counts.delivery_counts())
-                    .unwrap_or_default();
+                // While the database fails the last figures known are better than none.
+                if let Ok(counts) = cache.get(key, || counts.delivery_counts()) {
+                    *known.lock() = counts;
+                }
+                let counts = Arc::clone(&*known.lock());
                 board.targets_with(|name| counts.get(name).copied().unwrap_or_default())
             }),
             facts: Arc::new(move || identity.facts(&issues, &health)),
@@ -323,9 +327,9 @@ fn start_logs(
     settings: &Settings,
     store: &Store,
     terminal: &Terminal,
-    notices: Sender<logs::Notice>,
+    notices: Notices,
 ) -> Result<(Logs, bool), StartError> {
-    let (records, lines) = (store.clone(), terminal.clone());
+    let (records, lines, room) = (store.clone(), terminal.clone(), terminal.clone());
     let (logs, started) = Logs::start(logs::Setup {
         state_dir: settings.supervisor.state_dir.clone(),
         cursors: store.log_cursors()?,
@@ -337,13 +341,10 @@ fn start_logs(
             }
             is_well
         }),
-        notices: Box::new(move |notice| {
-            if let Err(error) = notices.try_send(notice) {
-                log::warn!("not told: {:?}", error.into_inner());
-            }
-        }),
+        notices: Box::new(move |notice| notices.put(notice)),
         terminal: Some(logs::Terminal {
-            line: Box::new(move |line| lines.line(line)),
+            line: Box::new(move |line| lines.offer(line)),
+            room: Box::new(move |within| room.wait_for_room(within)),
             has_colour: terminal::has_colour(std::io::stdout().is_terminal()),
         }),
     })?;

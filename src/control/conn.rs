@@ -79,6 +79,21 @@ impl Listener {
         }
     }
 
+    /// Makes the socket file again when somebody removed it, as cleaners of temporary folders do.
+    ///
+    /// # Errors
+    /// As [`Listener::unix`].
+    pub fn renew_if_removed(&mut self) -> Result<(), ControlError> {
+        if let Self::Unix(file) = self
+            && fs::symlink_metadata(&file.path).is_err()
+        {
+            let path = file.path.clone();
+            *self = Self::unix(&path)?;
+            log::warn!("{} was removed; made again", path.display());
+        }
+        Ok(())
+    }
+
     /// The next connection, without waiting for one.
     pub fn accept(&self) -> io::Result<Conn> {
         match self {
@@ -97,12 +112,18 @@ impl AsFd for Listener {
     }
 }
 
+impl SocketFile {
+    fn is_in_place(&self) -> bool {
+        fs::symlink_metadata(&self.path).is_ok_and(|meta| (meta.dev(), meta.ino()) == self.identity)
+    }
+}
+
 impl Drop for SocketFile {
     fn drop(&mut self) {
         // Only our own: a later supervisor may have put its socket in this place.
-        let ours = fs::symlink_metadata(&self.path)
-            .is_ok_and(|meta| (meta.dev(), meta.ino()) == self.identity);
-        if ours && let Err(error) = fs::remove_file(&self.path) {
+        if self.is_in_place()
+            && let Err(error) = fs::remove_file(&self.path)
+        {
             log::warn!(
                 "the socket {} could not be removed: {error}",
                 self.path.display()

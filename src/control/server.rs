@@ -13,7 +13,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crossbeam::channel::{Receiver, Sender, bounded};
-use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 
 use super::ControlError;
 use super::conn::{Conn, Listener, Peer};
@@ -200,6 +200,9 @@ impl Acceptor {
         while !self.shared.stop.load(Ordering::SeqCst) {
             self.wait();
             self.join_finished();
+            if let Err(error) = self.listener.renew_if_removed() {
+                log::warn!("{}: {error}", self.shared.bounds.thread);
+            }
             match self.listener.accept() {
                 Ok(conn) => self.serve(conn),
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
@@ -214,7 +217,11 @@ impl Acceptor {
             PollFd::new(&self.listener, PollFlags::IN),
             PollFd::new(&self.shared.wake, PollFlags::IN),
         ];
-        if let Err(error) = poll(&mut fds, None)
+        let look = Timespec {
+            tv_sec: limits::CONTROL_LOOK_SECONDS,
+            tv_nsec: 0,
+        };
+        if let Err(error) = poll(&mut fds, Some(&look))
             && error != rustix::io::Errno::INTR
         {
             self.pause(&error.into());

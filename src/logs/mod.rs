@@ -59,6 +59,7 @@ pub use self::segments::Source;
 
 use self::pipes::PipeDir;
 use self::pumping::Command;
+use self::scan::Scanned;
 use crate::clock::{self, Mono};
 use crate::ids::RunId;
 use crate::limits;
@@ -112,6 +113,8 @@ pub struct Drained {
     pub records: u64,
     /// Bytes lost since start, because the disk took nothing.
     pub dropped: u64,
+    /// Output is still to be looked through for records; the next start goes on where this one stopped.
+    pub is_behind: bool,
     /// Everything ended in time.
     pub is_complete: bool,
 }
@@ -123,6 +126,10 @@ struct Deadline(AtomicU64);
 impl Deadline {
     fn set(&self, at: Mono) {
         self.0.store(at.nanos().max(1), Ordering::Release);
+    }
+
+    fn is_set(&self) -> bool {
+        self.0.load(Ordering::Acquire) != 0
     }
 
     fn has_passed(&self) -> bool {
@@ -149,7 +156,7 @@ struct Inner {
 
 struct Threads {
     pump: JoinHandle<()>,
-    scan: (JoinHandle<()>, Receiver<u64>),
+    scan: (JoinHandle<()>, Receiver<Scanned>),
     print: Option<(JoinHandle<()>, Receiver<()>)>,
 }
 
@@ -247,8 +254,10 @@ impl Logs {
         let for_pump = || deadline.max(least).since(clock::mono());
         self.0.tell_last(Command::Finish(done), for_pump());
         let totals = is_done.recv_timeout(for_pump());
-        let (scan, records) = threads.scan;
-        let records = totals.and_then(|_| records.recv_timeout(left()));
+        // The readers stop by themselves at the deadline, between two pieces of work.
+        let left = || left() + limits::LOG_READERS_GRACE;
+        let (scan, scanned) = threads.scan;
+        let scanned = totals.and_then(|_| scanned.recv_timeout(left()));
         let shown = threads.print.map(|(thread, shown)| {
             let shown = totals.and_then(|_| shown.recv_timeout(left()));
             shown.map(|()| thread)
@@ -257,7 +266,7 @@ impl Logs {
         if totals.is_ok() {
             join(threads.pump);
         }
-        if records.is_ok() {
+        if scanned.is_ok() {
             join(scan);
         }
         let is_shown = match shown {
@@ -272,9 +281,10 @@ impl Logs {
         Drained {
             bytes: pump.bytes,
             pipes: pump.pipes_closed,
-            records: records.unwrap_or_default(),
+            records: scanned.unwrap_or_default().records,
             dropped: pump.dropped,
-            is_complete: totals.is_ok() && records.is_ok() && is_shown,
+            is_behind: scanned.is_ok_and(|scanned| scanned.is_behind),
+            is_complete: totals.is_ok() && scanned.is_ok() && is_shown,
         }
     }
 

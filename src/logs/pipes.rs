@@ -1,11 +1,14 @@
 //! Named pipes of runs: their names, making them, finding the ones left behind. Never reads or writes one.
 
 use std::fmt;
+use std::fs::DirBuilder;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, mkdirat, mkfifoat, openat, unlinkat};
 use rustix::io::Errno;
 
@@ -91,7 +94,8 @@ pub struct RunPipes {
 /// The folder of pipes, kept open.
 #[derive(Clone, Debug)]
 pub(super) struct PipeDir {
-    dir: Arc<OwnedFd>,
+    /// Opened again when somebody removed it.
+    dir: Arc<Mutex<Arc<OwnedFd>>>,
     path: PathBuf,
 }
 
@@ -110,12 +114,27 @@ impl PipeDir {
             Ok(()) | Err(Errno::EXIST) => {}
             Err(e) => return Err(e.into()),
         }
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let dir = openat(CWD, &path, flags, Mode::empty())?;
+        let dir = open_folder(&path)?;
         Ok(Self {
-            dir: Arc::new(dir),
+            dir: Arc::new(Mutex::new(Arc::new(dir))),
             path,
         })
+    }
+
+    fn dir(&self) -> Arc<OwnedFd> {
+        Arc::clone(&self.dir.lock())
+    }
+
+    /// The folder was removed: pipes that are open go on without a name, new ones need a place.
+    fn renew(&self) -> io::Result<()> {
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&self.path)?;
+        let dir = Arc::new(open_folder(&self.path)?);
+        log::warn!("{} was removed; made again", self.path.display());
+        *self.dir.lock() = dir;
+        Ok(())
     }
 
     pub(super) fn path_of(&self, id: &PipeId) -> PathBuf {
@@ -125,9 +144,15 @@ impl PipeDir {
     /// Makes one pipe and opens it for both sides.
     pub(super) fn make(&self, id: PipeId) -> io::Result<Made> {
         let name = id.to_string();
-        mkfifoat(&self.dir, name.as_str(), Mode::RUSR | Mode::WUSR)?;
+        match self.make_fifo(&name) {
+            Err(Errno::NOENT) => {
+                self.renew()?;
+                self.make_fifo(&name)?;
+            }
+            other => other?,
+        }
         let flags = OFlags::RDWR | OFlags::CLOEXEC;
-        let ends = openat(&self.dir, name.as_str(), flags, Mode::empty())
+        let ends = openat(self.dir(), name.as_str(), flags, Mode::empty())
             .and_then(|writer| Ok((writer, self.open_reader(&name)?)));
         match ends {
             Ok((writer, reader)) => Ok(Made { id, writer, reader }),
@@ -138,16 +163,20 @@ impl PipeDir {
         }
     }
 
+    fn make_fifo(&self, name: &str) -> rustix::io::Result<()> {
+        mkfifoat(self.dir(), name, Mode::RUSR | Mode::WUSR)
+    }
+
     /// Our own open for reading: a program that makes its end non-blocking does not touch ours, and with no
     /// writer left we see it.
     pub(super) fn open_reader(&self, name: &str) -> rustix::io::Result<OwnedFd> {
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        openat(&self.dir, name, flags, Mode::empty())
+        openat(self.dir(), name, flags, Mode::empty())
     }
 
     /// Removes the name; a pipe that is gone already is no fault.
     pub(super) fn unlink(&self, id: &PipeId) {
-        match unlinkat(&self.dir, id.to_string(), AtFlags::empty()) {
+        match unlinkat(self.dir(), id.to_string(), AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => {}
             Err(e) => log::warn!("cannot remove pipe {id}: {e}"),
         }
@@ -171,6 +200,11 @@ impl PipeDir {
         found.sort();
         Ok(found)
     }
+}
+
+fn open_folder(path: &Path) -> io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    Ok(openat(CWD, path, flags, Mode::empty())?)
 }
 
 #[cfg(test)]

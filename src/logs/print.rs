@@ -7,6 +7,7 @@ use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crossbeam::channel::RecvTimeoutError;
 
@@ -21,8 +22,10 @@ use crate::text;
 
 /// Where lines are shown.
 pub struct Terminal {
-    /// Takes one line without its end. It may wait: only this thread waits with it.
-    pub line: Box<dyn Fn(Vec<u8>) + Send>,
+    /// Takes one line without its end; false while there is no room for it.
+    pub line: Box<dyn Fn(Vec<u8>) -> bool + Send>,
+    /// Waits until there may be room, for at most so long. Only this thread waits.
+    pub room: Box<dyn Fn(Duration) + Send>,
     /// It is a terminal, and colours are wanted.
     pub has_colour: bool,
 }
@@ -35,7 +38,12 @@ pub(super) struct Printer {
     finish_by: Arc<Deadline>,
     shown: HashMap<Source, Shown>,
     width: usize,
+    /// The terminal has had no room since then.
+    stuck: Option<Mono>,
 }
+
+/// The terminal has no room.
+struct Stuck;
 
 /// How far a source has been shown.
 #[derive(Clone, Copy, Debug)]
@@ -62,6 +70,7 @@ impl Printer {
             finish_by,
             shown: HashMap::new(),
             width: 0,
+            stuck: None,
         }
     }
 
@@ -71,7 +80,7 @@ impl Printer {
         loop {
             self.look();
             while self.show_some() {
-                if self.finish_by.has_passed() {
+                if self.finish_by.has_passed() || self.is_hopeless() {
                     return;
                 }
                 self.look();
@@ -100,6 +109,14 @@ impl Printer {
                 }
             }
         }
+    }
+
+    /// At the end a stopped terminal is not waited for as long as a slow one; the files have it all.
+    fn is_hopeless(&self) -> bool {
+        self.finish_by.is_set()
+            && self
+                .stuck
+                .is_some_and(|since| clock::mono().since(since) >= limits::PRINT_LAST)
     }
 
     fn look(&mut self) {
@@ -147,21 +164,29 @@ impl Printer {
             .collect();
         dirty.sort_by(|a, b| a.0.cmp(&b.0));
         for (source, mut shown) in dirty {
-            match self.show(&source, &mut shown) {
-                Ok(()) => {}
+            let is_stuck = match self.show(&source, &mut shown) {
+                Ok(outcome) => outcome.is_err(),
                 Err(e) => {
                     shown.is_dirty = false;
                     if e.kind() != io::ErrorKind::NotFound {
                         log::warn!("cannot show output of {}: {e}", source.instance);
                     }
+                    false
                 }
-            }
+            };
             self.shown.insert(source, shown);
+            if is_stuck {
+                self.stuck.get_or_insert_with(clock::mono);
+                (self.terminal.room)(limits::PRINT_ROOM);
+                return true;
+            }
+            self.stuck = None;
         }
         self.shown.values().any(|s| s.is_dirty)
     }
 
-    fn show(&self, source: &Source, shown: &mut Shown) -> io::Result<()> {
+    /// Shows a piece, as far as the terminal has room.
+    fn show(&self, source: &Source, shown: &mut Shown) -> io::Result<Result<(), Stuck>> {
         let path = source.segment(&self.state_dir);
         let file = File::open(&path)?;
         let len = file.metadata()?.len();
@@ -172,7 +197,9 @@ impl Printer {
         let mut is_cut = false;
         if len - shown.offset > limits::PRINT_BEHIND_BYTES {
             let to = len - limits::TAIL_BYTES;
-            self.say_skipped(source, to - shown.offset, &path);
+            if !self.say_skipped(source, to - shown.offset, &path) {
+                return Ok(Err(Stuck));
+            }
             shown.offset = to;
             is_cut = true;
         }
@@ -182,10 +209,15 @@ impl Printer {
         file.read_exact_at(&mut bytes, shown.offset)?;
         let has_more = left > bytes.len();
         let pieces = split(&bytes, shown.has_ended && !has_more);
-        for piece in pieces.iter().skip(usize::from(is_cut)) {
-            self.print(source, &bytes[piece.text.clone()]);
+        let mut used = 0;
+        for (n, piece) in pieces.iter().enumerate() {
+            let is_passed_over = is_cut && n == 0;
+            if !is_passed_over && !self.print(source, &bytes[piece.text.clone()]) {
+                shown.offset += used as u64;
+                return Ok(Err(Stuck));
+            }
+            used = piece.next;
         }
-        let used = pieces.last().map_or(0, |p| p.next);
         shown.offset += used as u64;
         shown.is_dirty = has_more && used > 0;
         if !has_more {
@@ -196,25 +228,25 @@ impl Printer {
                 (false, _) => None,
             };
         }
-        Ok(())
+        Ok(Ok(()))
     }
 
-    fn print(&self, source: &Source, text: &[u8]) {
+    fn print(&self, source: &Source, text: &[u8]) -> bool {
         let look = Look {
             has_colour: self.terminal.has_colour,
             width: self.width,
         };
         let name = source.instance.to_string();
-        (self.terminal.line)(paint::line(&name, source.stream, text, look));
+        (self.terminal.line)(paint::line(&name, source.stream, text, look))
     }
 
-    fn say_skipped(&self, source: &Source, bytes: u64, path: &Path) {
+    fn say_skipped(&self, source: &Source, bytes: u64, path: &Path) -> bool {
         let line = format!(
             "[{}: {} not shown here; it is all in {}]",
             source.instance,
             text::size(bytes),
             path.display()
         );
-        (self.terminal.line)(line.into_bytes());
+        (self.terminal.line)(line.into_bytes())
     }
 }

@@ -70,6 +70,14 @@ impl Chunk {
 /// The sink still refuses at the end of the time there is.
 struct GaveUp;
 
+/// What a scanner did until its end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Scanned {
+    pub records: u64,
+    /// It could not read or hand on everything in time. The cursors say where the next start goes on.
+    pub is_behind: bool,
+}
+
 impl Scanner {
     pub(super) fn new(
         state_dir: &Path,
@@ -114,25 +122,31 @@ impl Scanner {
         Ok(())
     }
 
-    /// Runs until the pump is gone and everything it wrote has been read; gives the number of records.
-    pub(super) fn run(mut self) -> u64 {
+    /// Runs until the pump is gone and everything it wrote has been read, or there is no time left.
+    pub(super) fn run(mut self) -> Scanned {
+        let gave_up = self.scan().is_err();
+        Scanned {
+            records: self.records,
+            is_behind: gave_up || !self.dirty.is_empty(),
+        }
+    }
+
+    fn scan(&mut self) -> Result<(), GaveUp> {
         let mut is_end = false;
         loop {
             for (source, grown) in self.watch.take() {
                 *self.dirty.entry(source).or_default() |= grown.has_ended;
             }
             while !self.dirty.is_empty() && !self.finish_by.has_passed() {
-                if self.pass().is_err() {
-                    return self.records;
-                }
+                self.pass()?;
             }
             self.pool = None;
             let now = clock::mono();
-            if self.batcher.is_due(now, is_end) && self.flush().is_err() {
-                return self.records;
+            if self.batcher.is_due(now, is_end) {
+                self.flush()?;
             }
             if is_end {
-                return self.records;
+                return Ok(());
             }
             let timeout = self.batcher.deadline().map(|at| at.since(now));
             is_end = self.rest(timeout);

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::segments::Source;
+use crate::limits;
 
 /// The ring.
 #[derive(Debug)]
@@ -43,8 +44,11 @@ impl Spill {
             return;
         };
         let least = (self.total - self.max).min(queue.len());
-        // To the end of the line, so that what is kept begins with a whole one.
-        let rest = queue.iter().skip(least - 1).position(|b| *b == b'\n');
+        // To the end of the line, so that what is kept begins with a whole one. One without an end in sight is
+        // cut: looking through all there is at each push would hold the pump, and the program with it.
+        let from = least.saturating_sub(1);
+        let until = (from + limits::LOG_LINE_BYTES).min(queue.len());
+        let rest = queue.range(from..until).position(|b| *b == b'\n');
         let cut = rest.map_or(least, |more| least + more);
         queue.drain(..cut);
         self.total -= cut;

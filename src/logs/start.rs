@@ -81,9 +81,9 @@ fn spawn(pumping: Pumping, scanner: Scanner, printer: Option<Printer>) -> io::Re
     let pump = spawn_named("pump", move || pumping.run())?;
     let (said, records) = bounded(limits::LOG_ANSWER);
     let scan = spawn_named("log-scan", move || {
-        let count = scanner.run();
+        let outcome = scanner.run();
         // Nobody listens after a finish that was too late.
-        let _ = said.try_send(count);
+        let _ = said.try_send(outcome);
     })?;
     let print = match printer {
         None => None,

@@ -80,7 +80,11 @@ impl Room {
             }),
             notices: Box::new(move |notice| notices.lock().push(notice)),
             terminal: Some(Terminal {
-                line: Box::new(line),
+                line: Box::new(move |text| {
+                    line(text);
+                    true
+                }),
+                room: Box::new(|_| {}),
                 has_colour: false,
             }),
         };
@@ -168,6 +172,7 @@ fn what_a_program_prints_is_in_its_files_on_the_terminal_and_in_the_records() {
         (&b"ERROR two"[..], Some(run))
     );
     let whole = Drained {
+        is_behind: false,
         bytes: 19,
         pipes: 2,
         records: 1,
@@ -282,7 +287,9 @@ fn a_slow_terminal_is_told_what_it_missed_and_the_file_has_it_all() {
                 // A stopped terminal, until the gate is gone.
                 let _ = wait.recv();
                 to.lock().push(String::from_utf8_lossy(&line).into_owned());
+                true
             }),
+            room: Box::new(|_| {}),
             has_colour: false,
         }),
     };

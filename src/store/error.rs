@@ -65,6 +65,8 @@ pub(super) enum Fault {
     Io,
     /// The file is damaged.
     Corrupt,
+    /// Somebody removed the file.
+    Gone,
     /// This one write can never pass.
     Rejected,
 }
@@ -95,6 +97,7 @@ impl Fault {
             Self::Full => "the disk is full",
             Self::Io => "the disk fails",
             Self::Corrupt => "the database file is damaged",
+            Self::Gone => "the database file was removed",
             Self::Rejected => "a write was refused",
         }
     }
@@ -175,7 +178,7 @@ impl OpenError {
                 path,
                 what: source.to_string(),
             },
-            Fault::Busy | Fault::Full | Fault::Io | Fault::Rejected => {
+            Fault::Busy | Fault::Full | Fault::Io | Fault::Gone | Fault::Rejected => {
                 Self::Sqlite { path, source }
             }
         }

@@ -46,7 +46,7 @@ impl Judge {
         self.pause = (self.pause * 2).clamp(limits::STORE_RETRY_FIRST, limits::STORE_RETRY_MAX);
         let is_fault = match fault {
             Fault::Busy => now.since(since) >= limits::STORE_BUSY_GRACE,
-            Fault::Full | Fault::Io | Fault::Corrupt => true,
+            Fault::Full | Fault::Io | Fault::Corrupt | Fault::Gone => true,
             // Says something of the write, nothing of the storage.
             Fault::Rejected => false,
         };

@@ -18,7 +18,7 @@ use super::pool::ReadPool;
 use super::retention::Retention;
 use super::stats::Counters;
 use super::tx::{Db, WriteConn};
-use super::writer::{Shared, Wakers, Writer};
+use super::writer::{Place, Shared, Wakers, Writer};
 use super::{FILE, Inner, Store, StoreOptions, WriterThread, migrate, queries};
 use crate::clock::{self, Mono, Wall};
 use crate::limits;
@@ -52,6 +52,7 @@ impl Store {
             judge: Judge::default(),
             pause_until: Mono::default(),
             has_news: false,
+            place: Place::new(&path, readers.epoch()),
         };
         let thread = start(writer).map_err(|source| OpenError::Io {
             path: path.clone(),

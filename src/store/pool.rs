@@ -1,7 +1,9 @@
 //! The reader connections: a pool that takes back only connections outside a transaction. Never writes.
 
+use std::ops::Deref;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use r2d2::{ManageConnection, Pool, PooledConnection};
 use r2d2_sqlite::SqliteConnectionManager;
@@ -25,24 +27,46 @@ pub struct PoolState {
 
 /// Makes and judges reader connections.
 #[derive(Debug)]
-pub(super) struct Readers(SqliteConnectionManager);
+pub(super) struct Readers {
+    manager: SqliteConnectionManager,
+    /// See [`ReadPool::epoch`].
+    epoch: Arc<AtomicU64>,
+}
+
+/// A connection, and the file it reads.
+#[derive(Debug)]
+pub(super) struct Opened {
+    conn: Connection,
+    epoch: u64,
+}
+
+impl Deref for Opened {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        &self.conn
+    }
+}
 
 impl ManageConnection for Readers {
-    type Connection = Connection;
+    type Connection = Opened;
     type Error = rusqlite::Error;
 
-    fn connect(&self) -> Result<Connection, rusqlite::Error> {
-        self.0.connect()
+    fn connect(&self) -> Result<Opened, rusqlite::Error> {
+        // Before the open: a file that is replaced in between is only opened once more.
+        let epoch = self.epoch.load(Ordering::Acquire);
+        let conn = self.manager.connect()?;
+        Ok(Opened { conn, epoch })
     }
 
-    fn is_valid(&self, conn: &mut Connection) -> Result<(), rusqlite::Error> {
-        self.0.is_valid(conn)
+    fn is_valid(&self, opened: &mut Opened) -> Result<(), rusqlite::Error> {
+        self.manager.is_valid(&mut opened.conn)
     }
 
-    fn has_broken(&self, conn: &mut Connection) -> bool {
+    fn has_broken(&self, opened: &mut Opened) -> bool {
         // r2d2_sqlite always says no. One left inside a transaction would read the same old snapshot for ever
         // and keep the `-wal` file growing.
-        !conn.is_autocommit()
+        !opened.conn.is_autocommit() || opened.epoch != self.epoch.load(Ordering::Acquire)
     }
 }
 
@@ -51,6 +75,7 @@ impl ManageConnection for Readers {
 pub(super) struct ReadPool {
     pool: Pool<Readers>,
     counters: Arc<Counters>,
+    epoch: Arc<AtomicU64>,
 }
 
 impl ReadPool {
@@ -70,18 +95,37 @@ impl ReadPool {
                 conn.pragma_update(None, "cache_size", -limits::STORE_READER_CACHE_KIB)?;
                 conn.pragma_update(None, "query_only", true)
             });
+        let epoch = Arc::<AtomicU64>::default();
         let pool = Pool::builder()
             .max_size(size.max(1))
             .min_idle(Some(0))
             .test_on_check_out(false)
             .connection_timeout(limits::STORE_READ_WAIT)
-            .build(Readers(manager))?;
-        Ok(Self { pool, counters })
+            .build(Readers {
+                manager,
+                epoch: Arc::clone(&epoch),
+            })?;
+        Ok(Self {
+            pool,
+            counters,
+            epoch,
+        })
+    }
+
+    /// Rises when another file takes the database's place: readers of the one before are put away.
+    pub(super) fn epoch(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.epoch)
     }
 
     /// A reader, given back on drop.
     pub(super) fn get(&self) -> Result<Reader, StoreError> {
-        let conn = self.pool.get().map_err(StoreError::NoConnection)?;
+        let get = || self.pool.get().map_err(StoreError::NoConnection);
+        let mut conn = get()?;
+        while conn.epoch != self.epoch.load(Ordering::Acquire) {
+            // Given back, it is put away.
+            drop(conn);
+            conn = get()?;
+        }
         Ok(Reader {
             conn,
             counters: Arc::clone(&self.counters),

@@ -2,10 +2,11 @@
 //! groups, puts back what failed, and wakes who waits for commits. Nothing it does can end it but a close.
 
 use std::collections::VecDeque;
+use std::os::unix::fs::MetadataExt as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crossbeam::channel::Sender;
 use parking_lot::{Condvar, Mutex};
@@ -80,6 +81,31 @@ pub(super) struct Writer {
     pub(super) pause_until: Mono,
     /// A change of health that could not be told yet.
     pub(super) has_news: bool,
+    pub(super) place: Place,
+}
+
+/// Which file the database is: SQLite goes on writing into one that was removed, where nobody will ever read.
+pub(super) struct Place {
+    file: Option<(u64, u64)>,
+    /// What is written would be lost.
+    is_gone: bool,
+    /// Rises with each new file, so that readers of the one before are put away.
+    epoch: Arc<AtomicU64>,
+}
+
+impl Place {
+    pub(super) fn new(path: &Path, epoch: Arc<AtomicU64>) -> Self {
+        Self {
+            file: file_at(path),
+            is_gone: false,
+            epoch,
+        }
+    }
+}
+
+fn file_at(path: &Path) -> Option<(u64, u64)> {
+    let metadata = std::fs::metadata(path).ok()?;
+    Some((metadata.dev(), metadata.ino()))
 }
 
 impl Writer {
@@ -91,7 +117,9 @@ impl Writer {
                 is_failing: self.pause_until > Mono::default(),
                 retention: self.retention.due(),
             };
-            match self.shared.clone().inbox.next(outlook) {
+            let work = self.shared.clone().inbox.next(outlook);
+            self.look_for_the_file();
+            match work {
                 Work::Job(job) => self.job(job),
                 Work::Writes(writes) => self.writes(writes),
                 Work::Logs(batches) => self.logs(batches),
@@ -110,12 +138,44 @@ impl Writer {
         }
     }
 
+    /// Begins a new file when the database was removed: what happens from now on is kept again.
+    fn look_for_the_file(&mut self) {
+        if file_at(&self.path) == self.place.file {
+            return;
+        }
+        self.place.is_gone = true;
+        self.failed(Fault::Gone, "it is not where it was");
+        match self.begin_anew() {
+            Ok(()) => {
+                self.place.is_gone = false;
+                self.place.file = file_at(&self.path);
+                self.place.epoch.fetch_add(1, Ordering::Release);
+                log::error!("{} was removed; a new one is begun", self.path.display());
+            }
+            Err(error) => log::warn!("no new database yet: {error}"),
+        }
+    }
+
+    fn begin_anew(&mut self) -> Result<(), Box<dyn std::error::Error>> {
+        // The connection before is closed after this one is open; SQLite sees that its file has moved, and
+        // leaves the new one's `-wal` alone.
+        self.conn = migrate::open_writer(&self.path, self.durability)?;
+        let conn = WriteConn {
+            conn: &self.conn,
+            counters: &self.shared.counters,
+        };
+        Ok(conn.transact(|tx| queries::meta::set_clean(tx, false))?)
+    }
+
     /// Runs `work` on the connection and judges the storage by it. A panic is caught: it ends the work, not
     /// the thread.
     fn attempt<T>(
         &mut self,
         work: impl FnOnce(&WriteConn<'_>) -> Result<T, StoreError>,
     ) -> Result<T, Fault> {
+        if self.place.is_gone {
+            return Err(Fault::Gone);
+        }
         let conn = WriteConn {
             conn: &self.conn,
             counters: &self.shared.counters,
@@ -203,7 +263,7 @@ impl Writer {
         }
         match outcome {
             Ok(()) => {
-                if self.shared.inbox.lock().len() == 0 {
+                if self.shared.inbox.lock().len() == 0 && !self.place.is_gone {
                     self.passed();
                 }
             }
@@ -245,7 +305,7 @@ impl Writer {
                         );
                     }
                 }
-                Err(Fault::Busy | Fault::Full | Fault::Io | Fault::Corrupt) => {
+                Err(Fault::Busy | Fault::Full | Fault::Io | Fault::Corrupt | Fault::Gone) => {
                     self.shared.counters.retries.one();
                     todo.push_front(group);
                     let rest = todo.into_iter().flatten().collect();
@@ -288,7 +348,7 @@ impl Writer {
                 counters.log_transactions.one();
             }
             Err(Fault::Rejected) => counters.rejected.add(rows),
-            Err(Fault::Busy | Fault::Full | Fault::Io | Fault::Corrupt) => {
+            Err(Fault::Busy | Fault::Full | Fault::Io | Fault::Corrupt | Fault::Gone) => {
                 counters.retries.one();
                 back = batches;
             }
@@ -314,7 +374,7 @@ impl Writer {
                 counters.sample_transactions.one();
             }
             Err(Fault::Rejected) => counters.rejected.add(rows),
-            Err(Fault::Busy | Fault::Full | Fault::Io | Fault::Corrupt) => {
+            Err(Fault::Busy | Fault::Full | Fault::Io | Fault::Corrupt | Fault::Gone) => {
                 counters.retries.one();
                 back = ticks;
             }
@@ -342,7 +402,7 @@ impl Writer {
                     counters.checkpoint_values.add(batch.len());
                 }
                 Err(Fault::Rejected) => counters.rejected.add(batch.len()),
-                Err(Fault::Busy | Fault::Full | Fault::Io | Fault::Corrupt) => {
+                Err(Fault::Busy | Fault::Full | Fault::Io | Fault::Corrupt | Fault::Gone) => {
                     counters.checkpoint_failures.one();
                     break;
                 }

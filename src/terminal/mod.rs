@@ -58,6 +58,18 @@ impl Terminal {
         self.out.line(line.into());
     }
 
+    /// As [`Terminal::line`], but a line for which there is no room is the caller's to offer again: false.
+    #[must_use]
+    pub fn offer(&self, line: impl Into<Vec<u8>>) -> bool {
+        self.out.offer(line.into())
+    }
+
+    /// Waits until what was offered so far is shown, for at most `within`.
+    pub fn wait_for_room(&self, within: Duration) {
+        // Whether there is room shows with the next offer.
+        let _ = self.out.flush(clock::mono() + within);
+    }
+
     /// Shows one line on standard error, as [`Terminal::line`] does on standard output.
     pub fn log_line(&self, line: impl Into<Vec<u8>>) {
         self.log.line(line.into());

@@ -64,22 +64,35 @@ impl Stream {
         Ok(Self { queue, shared })
     }
 
-    pub(super) fn line(&self, mut bytes: Vec<u8>) {
+    /// A line for which there is no room is missing, and is counted.
+    pub(super) fn line(&self, bytes: Vec<u8>) {
+        if !self.offer(bytes) {
+            self.shared.miss(1);
+        }
+    }
+
+    /// Whether there was room. Where nobody will ever read again there is, and the line is missing.
+    pub(super) fn offer(&self, mut bytes: Vec<u8>) -> bool {
+        if self.shared.is_gone.load(Ordering::Relaxed) {
+            self.shared.miss(1);
+            return true;
+        }
         if bytes.len() > limits::TERMINAL_LINE_BYTES {
             bytes.truncate(limits::TERMINAL_LINE_BYTES);
             bytes.extend_from_slice("…".as_bytes());
         }
         bytes.push(b'\n');
         let size = bytes.len();
-        if self.shared.is_gone.load(Ordering::Relaxed) || !self.reserve(size) {
-            return self.shared.miss(1);
+        if !self.reserve(size) {
+            return false;
         }
         let missing = self.shared.untold.swap(0, Ordering::Relaxed);
-        if self.queue.try_send(Item::Line { missing, bytes }).is_err() {
+        let is_taken = self.queue.try_send(Item::Line { missing, bytes }).is_ok();
+        if !is_taken {
             self.shared.release(size);
             self.shared.untold.fetch_add(missing, Ordering::Relaxed);
-            self.shared.miss(1);
         }
+        is_taken
     }
 
     /// Room for `size` more bytes. Two callers at once may both be refused the last place; neither waits.

@@ -4,11 +4,15 @@
 mod commands;
 mod events;
 mod first_run;
+mod metrics;
 mod notifications;
+mod output;
 mod real_programs;
 mod recovery;
 mod secrets;
 mod shutdown;
+mod storage;
 mod supervision;
 mod support;
+mod terminal;
 mod tidy;

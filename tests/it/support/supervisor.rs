@@ -128,6 +128,12 @@ impl Supervisor {
         )
     }
 
+    /// Takes on a supervisor that the test has started itself, with [`Supervisor::command`].
+    pub fn adopt(&mut self, child: Child) {
+        self.child = Some(child);
+        wait_for("the supervisor to answer", || self.try_status().map(drop));
+    }
+
     /// The pid of the supervisor.
     pub fn pid(&self) -> u32 {
         self.child.as_ref().expect("it was started").id()
