@@ -175,6 +175,8 @@ impl Actor {
     }
 
     fn tick(&mut self) {
+        // First, or the end of a pause would start what is to stop.
+        self.go_on_stopping();
         let now = clock::mono();
         for slot in 0..self.slots.len() {
             let look_at = self.slots[slot].live.as_ref().and_then(|live| live.look_at);

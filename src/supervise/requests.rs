@@ -190,6 +190,7 @@ impl Actor {
             report,
             waiting,
         });
+        self.go_on_stopping();
     }
 
     /// Everything that is still up is told to stop and killed, whatever the order.
@@ -256,7 +257,9 @@ impl Actor {
             .next()
     }
 
-    fn go_on_stopping(&mut self) {
+    /// Asks those to end whom nobody needs any more, and at once all that would start a run: what was to be
+    /// restarted, what waits, what crashed while its dependents take their time.
+    pub(super) fn go_on_stopping(&mut self) {
         let Some(mut stop) = self.stop.take() else {
             return;
         };
@@ -268,8 +271,18 @@ impl Actor {
         }
         for slot in stop.waiting.clone() {
             let mut needed_by = self.graph.needed_by(self.slots[slot].program).iter();
-            let is_stopping = matches!(self.slots[slot].instance.state, State::Stopping(_));
-            if !is_stopping && !needed_by.any(|program| is_up[*program]) {
+            let may_go_on = match &self.slots[slot].instance.state {
+                State::Stopping(stopping) => !stopping.then_start,
+                State::Starting { .. } | State::Running { .. } => {
+                    needed_by.any(|program| is_up[*program])
+                }
+                State::Down(_)
+                | State::Waiting
+                | State::Clearing { .. }
+                | State::Spawning
+                | State::Backoff { .. } => false,
+            };
+            if !may_go_on {
                 self.feed(slot, Input::Stop);
             }
         }
