@@ -4,7 +4,7 @@ use std::process::Stdio;
 
 use serde_json::{Value, json};
 
-use crate::support::processes::is_alive;
+use crate::support::processes::{is_alive, kill};
 use crate::support::receiver::{Receiver, Reply};
 use crate::support::supervisor::Supervisor;
 use crate::support::wait_for;
@@ -547,4 +547,80 @@ fn the_end_does_not_wait_for_somebody_who_does_not_read_its_output() {
     supervisor.assert_nothing_left();
     let status: Vec<Value> = supervisor.events_of("program.stopped", "chatty");
     assert_eq!(status.len(), 1);
+}
+
+#[test]
+fn nothing_is_started_any_more_once_the_end_has_begun() {
+    let mut supervisor = Supervisor::marked(
+        r#"
+        [program.db]
+        command = ["sleep", "1d"]
+        start_confirm = "10ms"
+        backoff = { initial = "0s", max = "0s" }
+        [program.front]
+        shell = true
+        command = '''
+        trap 'while ! [ -e release ]; do sleep 0.02; done; exit 0' TERM
+        touch up
+        while :; do sleep 0.02; done
+        '''
+        depends_on = ["db"]
+        start_confirm = "10ms"
+        stop_timeout = "10m"
+        "#,
+    );
+    let db = supervisor.pid_in("db", "running");
+    supervisor.wait_phase("front", "running");
+    wait_for("its trap", || {
+        let is_up = supervisor.file("up").exists();
+        is_up.then_some(()).ok_or_else(|| "none".to_owned())
+    });
+    // A restart is under way when the end begins, and what it needs crashes on the way.
+    let restart = supervisor.cli(&["restart", "--no-wait", "front"]);
+    assert!(restart.status.success());
+    supervisor.signal("INT");
+    supervisor.wait_log("waiting for");
+    kill(db);
+    supervisor.wait_phase("db", "stopped");
+    supervisor.write("release", "");
+    assert_eq!(supervisor.wait().code(), Some(0));
+    for name in ["db", "front"] {
+        let started = supervisor.events_of("program.started", name).len();
+        assert_eq!(started, 1, "{name} was started again");
+    }
+    supervisor.assert_nothing_left();
+}
+
+#[test]
+fn past_the_time_for_the_whole_end_everything_is_killed() {
+    let mut supervisor = Supervisor::marked(&format!(
+        "[supervisor]\nshutdown_timeout = \"500ms\"\n{STUBBORN}"
+    ));
+    supervisor.wait_phase("stubborn", "running");
+    supervisor.wait_lines("pid", 1);
+    assert_eq!(supervisor.stop(), 1);
+    let (_, log) = supervisor.output();
+    assert!(log.contains("killed: stubborn"), "{log}");
+    supervisor.assert_nothing_left();
+}
+
+#[test]
+fn whoever_waits_for_a_verb_hears_how_it_ended_when_the_end_begins() {
+    let mut supervisor = Supervisor::marked(&STUBBORN.replace("600s", "2s"));
+    supervisor.wait_phase("stubborn", "running");
+    supervisor.wait_lines("pid", 1);
+    let mut verb = supervisor.command(&["stop", "stubborn"]);
+    let verb = verb.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let verb = verb.spawn().expect("the binary runs");
+    supervisor.wait_phase("stubborn", "stopping");
+    supervisor.signal("INT");
+    let output = verb.wait_with_output().expect("our own child");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(
+        said.contains("killed"),
+        "{said}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert_eq!(supervisor.wait().code(), Some(1));
+    supervisor.assert_nothing_left();
 }
