@@ -321,7 +321,7 @@ fn what_leads_nowhere_is_a_warning() {
         [
             "j.toml:3:46: program.web.restart_limit.cooldown: it has no effect with then = \"fatal\": leave it out, or then = \"cooldown\"",
             "j.toml:4:1: target.a: no route leads to it: a [[route]] with targets = [\"a\"]",
-            "j.toml:12:13: route.programs: it chooses no program: \"wbe\": there is web",
+            "j.toml:12:13: route.programs: it chooses no program: \"wbe\": did you mean \"web\"?",
             "j.toml:12:33: route.programs: it chooses no program: \"tag:x\": give a program that tag",
         ]
     );
