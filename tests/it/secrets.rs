@@ -44,13 +44,12 @@ fn files(dir: &Path, found: &mut Vec<std::path::PathBuf>) {
     }
 }
 
-/// Targets of every kind, each with secrets of its own and trouble of its own.
-struct Trouble {
+/// Servers that make trouble, and one that makes none.
+struct Servers {
     echo: Receiver,
     slack: Receiver,
     telegram: Receiver,
     ops: Receiver,
-    config: String,
 }
 
 fn key(name: &str) -> String {
@@ -60,123 +59,128 @@ fn key(name: &str) -> String {
     format!("whsec_{key}")
 }
 
-fn trouble() -> Trouble {
-    // Servers that repeat in their answer all that they were sent; after `before` characters, so that where the
-    // answer is cut a secret may be cut in two.
-    let repeat = |status: u16, before: usize| {
-        move |r: &crate::support::receiver::Received| {
-            let all = format!(
-                "{}cannot {} {} {:?} {}",
-                ".".repeat(before),
-                r.method,
-                r.path,
-                r.headers,
-                r.body
-            );
-            let said = serde_json::json!({
-                "ok": false, "error_code": status, "code": 7, "description": all, "message": all,
-            });
-            Reply::Status(
-                status,
-                vec![("X-Path".to_owned(), r.path.clone())],
-                said.to_string(),
-            )
+/// Repeats in its answer all that it was sent; after `before` characters, so that where the answer is cut a secret
+/// may be cut in two.
+fn repeats(status: u16, before: usize) -> Receiver {
+    Receiver::scripted(move |r| {
+        let all = format!(
+            "{}cannot {} {} {:?} {}",
+            ".".repeat(before),
+            r.method,
+            r.path,
+            r.headers,
+            r.body
+        );
+        let said = serde_json::json!({
+            "ok": false, "error_code": status, "code": 7, "description": all, "message": all,
+        });
+        let headers = vec![("X-Path".to_owned(), r.path.clone())];
+        Reply::Status(status, headers, said.to_string())
+    })
+}
+
+impl Servers {
+    fn start() -> Self {
+        Self {
+            echo: repeats(403, 0),
+            telegram: repeats(500, 165),
+            slack: Receiver::scripted(|r| {
+                Reply::Status(400, vec![], r.path.chars().take(60).collect())
+            }),
+            ops: Receiver::start(),
         }
-    };
-    let echo = Receiver::scripted(repeat(403, 0));
-    let telegram = Receiver::scripted(repeat(500, 165));
-    let slack =
-        Receiver::scripted(|r| Reply::Status(400, vec![], r.path.chars().take(60).collect()));
-    let ops = Receiver::start();
+    }
+
+    fn all(&self) -> [(&'static str, &Receiver); 4] {
+        [
+            ("ops", &self.ops),
+            ("echo", &self.echo),
+            ("slack", &self.slack),
+            ("telegram", &self.telegram),
+        ]
+    }
+}
+
+/// Targets of every kind but `ops`, each with secrets of its own and trouble of its own.
+const TROUBLED: [&str; 7] = [
+    "echo", "closed", "unknown", "plain", "discord", "slack", "telegram",
+];
+
+fn target(name: &str, rest: &str) -> String {
+    format!("[target.{name}]\n{rest}\nbreaker = {{ failures = 2, cooldown = \"200ms\" }}\n")
+}
+
+fn hook(name: &str, url: &str) -> String {
+    let rest = format!(
+        "kind = \"webhook\"\nurl = \"{url}\"\nsecret = \"{}\"\nheaders = {{ Authorization = \"Bearer {}\", X-Env = \"${{PLANTED_HEADER}}\" }}",
+        key("SIGN"),
+        planted("HEADER")
+    );
+    target(name, &rest)
+}
+
+fn targets(servers: &Servers) -> String {
     let closed = TcpListener::bind("127.0.0.1:0").expect("a port on loopback");
     let nobody = closed.local_addr().expect("it is bound").port();
     drop(closed);
-    let (path, query, token) = (planted("PATH"), planted("QUERY"), planted("TOKEN"));
-    let target = |name: &str, rest: &str| {
-        format!("[target.{name}]\n{rest}\nbreaker = {{ failures = 2, cooldown = \"200ms\" }}\n")
-    };
-    let hook = |name: &str, url: String| {
-        target(
-            name,
-            &format!(
-                "kind = \"webhook\"\nurl = \"{url}\"\nsecret = \"{}\"\nheaders = {{ Authorization = \"Bearer {}\", X-Env = \"${{PLANTED_HEADER}}\" }}",
-                key("SIGN"),
-                planted("HEADER")
-            ),
+    let tail = format!("/{}/x?key={}", planted("PATH"), planted("QUERY"));
+    let token = planted("TOKEN");
+    let chat = |kind: &str, url: String| target(kind, &format!("kind = \"{kind}\"\n{url}"));
+    let url = |server: &Receiver, path: &str| format!("url = \"{}\"", server.url(path));
+    let names: Vec<String> = TROUBLED.iter().map(|n| format!("\"{n}\"")).collect();
+    hook("echo", &servers.echo.url(&tail))
+        + &hook("closed", &format!("http://127.0.0.1:{nobody}{tail}"))
+        + &hook("unknown", &format!("http://nowhere.invalid{tail}"))
+        + &hook(
+            "plain",
+            &format!("https://127.0.0.1:{}{tail}", servers.ops.port()),
         )
-    };
-    let tail = format!("/{path}/x?key={query}");
-    let port = ops.port();
-    let config = format!(
-        "[log]\nlevel = \"trace\"\n\
-         [program.web]\nshell = true\ncommand = 'read line < gate; exit 3'\nrestart = \"never\"\n\
-         environment = {{ API_KEY = \"{}\" }}\nenv_file = \"secret.env\"\n\
-         [program.missing]\ncommand = \"./not-there\"\nenvironment = {{ API_KEY = \"{}\" }}\nrestart = \"never\"\n",
-        planted("ENVIRONMENT"),
-        planted("ENVIRONMENT"),
-    ) + &hook("echo", echo.url(&tail))
-        + &hook("closed", format!("http://127.0.0.1:{nobody}{tail}"))
-        + &hook("unknown", format!("http://nowhere.invalid{tail}"))
-        + &hook("plain", format!("https://127.0.0.1:{port}{tail}"))
-        + &target(
+        + &chat(
             "discord",
-            &format!(
-                "kind = \"discord\"\nurl = \"{}\"",
-                echo.url(&format!("/api/webhooks/1/{token}"))
-            ),
+            url(&servers.echo, &format!("/api/webhooks/1/{token}")),
         )
-        + &target(
-            "slack",
-            &format!(
-                "kind = \"slack\"\nurl = \"{}\"",
-                slack.url(&format!("/services/{token}"))
-            ),
-        )
-        + &target(
+        + &chat("slack", url(&servers.slack, &format!("/services/{token}")))
+        + &chat(
             "telegram",
-            &format!(
-                "kind = \"telegram\"\ntoken = \"1:{token}\"\nchat_id = 5\napi_url = \"{}\"",
-                telegram.url("")
+            format!(
+                "token = \"1:{token}\"\nchat_id = 5\napi_{}",
+                url(&servers.telegram, "")
             ),
         )
         + &target(
             "ops",
-            &format!("kind = \"webhook\"\nurl = \"{}\"", ops.url("/")),
+            &format!("kind = \"webhook\"\n{}", url(&servers.ops, "/")),
         )
-        + "[[route]]\nmin_severity = \"info\"\ntargets = [\"echo\", \"closed\", \"unknown\", \"plain\", \"discord\", \"slack\", \"telegram\", \"ops\"]\n";
-    Trouble {
-        echo,
-        slack,
-        telegram,
-        ops,
-        config,
+        + &format!(
+            "[[route]]\nmin_severity = \"info\"\ntargets = [{}, \"ops\"]\n",
+            names.join(", ")
+        )
+}
+
+fn programs() -> String {
+    let secret = planted("ENVIRONMENT");
+    format!(
+        "[log]\nlevel = \"trace\"\n\
+         [program.web]\ncommand = \"false\"\nrestart = \"never\"\n\
+         environment = {{ API_KEY = \"{secret}\" }}\nenv_file = \"secret.env\"\n\
+         [program.missing]\ncommand = \"./not-there\"\nenvironment = {{ API_KEY = \"{secret}\" }}\nrestart = \"never\"\n"
+    )
+}
+
+/// What was shown where.
+type Shown = Vec<(String, Vec<u8>)>;
+
+fn read_all(folder: &Path, shown: &mut Shown) {
+    let mut paths = Vec::new();
+    files(folder, &mut paths);
+    for path in paths {
+        let bytes = std::fs::read(&path).unwrap_or_default();
+        shown.push((path.display().to_string(), bytes));
     }
 }
 
-#[test]
-fn no_secret_is_seen_in_logs_files_status_events_or_messages_whatever_goes_wrong() {
-    let trouble = trouble();
-    let mut supervisor = Supervisor::configured(&trouble.config);
-    supervisor.write("secret.env", &format!("FROM_FILE={}\n", planted("FILE")));
-    let header = planted("VARIABLE");
-    supervisor.start_with(&[
-        ("JIKIMI_LOG", "trace"),
-        ("PLANTED_HEADER", &header),
-        ("RUST_BACKTRACE", "1"),
-    ]);
-    // Each has failed, and the others have been told so.
-    for target in [
-        "echo", "closed", "unknown", "plain", "discord", "slack", "telegram",
-    ] {
-        supervisor.wait_target(target, "an error", |t| t["last_error"].is_string());
-    }
-    for target in ["closed", "unknown", "plain", "telegram"] {
-        trouble.ops.wait_for(&format!("word of {target}"), |r| {
-            let json = r.json();
-            json["type"] == "target.failing" && json["data"]["target"] == target
-        });
-    }
-    let mut shown = Vec::new();
+/// What the commands print.
+fn asked(supervisor: &Supervisor, header: &str, shown: &mut Shown) {
     for args in [
         &["status", "--json"][..],
         &["status"],
@@ -189,39 +193,48 @@ fn no_secret_is_seen_in_logs_files_status_events_or_messages_whatever_goes_wrong
         let output = supervisor
             .command(args)
             .env("JIKIMI_LOG", "trace")
-            .env("PLANTED_HEADER", &header)
+            .env("PLANTED_HEADER", header)
             .output()
             .expect("the binary runs");
         shown.push((args.join(" "), [output.stdout, output.stderr].concat()));
     }
-    let mut stored = Vec::new();
-    let state = supervisor.file(".jikimi");
+}
+
+#[test]
+fn no_secret_is_seen_in_logs_files_status_events_or_messages_whatever_goes_wrong() {
+    let servers = Servers::start();
+    let mut supervisor = Supervisor::configured(&(programs() + &targets(&servers)));
+    supervisor.write("secret.env", &format!("FROM_FILE={}\n", planted("FILE")));
+    let header = planted("VARIABLE");
+    supervisor.start_with(&[
+        ("JIKIMI_LOG", "trace"),
+        ("PLANTED_HEADER", &header),
+        ("RUST_BACKTRACE", "1"),
+    ]);
+    // Each has failed, and the others have been told so.
+    for target in TROUBLED {
+        supervisor.wait_target(target, "an error", |t| t["last_error"].is_string());
+    }
+    for target in ["closed", "unknown", "plain", "telegram"] {
+        servers.ops.wait_for(&format!("word of {target}"), |r| {
+            let json = r.json();
+            json["type"] == "target.failing" && json["data"]["target"] == target
+        });
+    }
+    let mut shown = Shown::new();
+    asked(&supervisor, &header, &mut shown);
     // While it runs, and after its end: the -wal file goes then.
-    files(&state, &mut stored);
-    let is_wal = |p: &std::path::PathBuf| p.to_string_lossy().ends_with("-wal");
-    assert!(stored.iter().any(is_wal), "{stored:?}");
-    for path in &stored {
-        let bytes = std::fs::read(path).unwrap_or_default();
-        shown.push((path.display().to_string(), bytes));
-    }
+    read_all(&supervisor.file(".jikimi"), &mut shown);
+    assert!(shown.iter().any(|(place, _)| place.ends_with("-wal")));
     supervisor.stop();
-    files(&state, &mut stored);
-    files(&supervisor.file("run"), &mut stored);
-    for path in &stored {
-        let bytes = std::fs::read(path).unwrap_or_default();
-        shown.push((path.display().to_string(), bytes));
-    }
+    read_all(&supervisor.file(".jikimi"), &mut shown);
+    read_all(&supervisor.file("run"), &mut shown);
     let (out, err) = supervisor.output();
     assert!(err.contains("DEBUG"), "a fine log was on");
     shown.push(("standard output".to_owned(), out.into_bytes()));
     shown.push(("the log".to_owned(), err.into_bytes()));
-    for (name, receiver) in [
-        ("ops", &trouble.ops),
-        ("echo", &trouble.echo),
-        ("slack", &trouble.slack),
-        ("telegram", &trouble.telegram),
-    ] {
-        for request in receiver.received() {
+    for (name, server) in servers.all() {
+        for request in server.received() {
             shown.push((format!("a message to {name}"), request.body.into_bytes()));
         }
     }
@@ -231,13 +244,10 @@ fn no_secret_is_seen_in_logs_files_status_events_or_messages_whatever_goes_wrong
         }
     }
     // The test can fail: the secrets were really used.
-    let sent = trouble.echo.received();
+    let sent = servers.echo.received();
     assert!(sent.iter().any(|r| find(r.path.as_bytes()).is_some()));
-    assert!(sent.iter().any(|r| {
-        r.headers
-            .get("x-env")
-            .is_some_and(|v| v.contains("VARIABLE"))
-    }));
+    let is_sent = |r: &crate::support::receiver::Received| r.headers.get("x-env") == Some(&header);
+    assert!(sent.iter().any(is_sent));
 }
 
 #[test]

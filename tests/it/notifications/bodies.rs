@@ -10,6 +10,25 @@ use crate::support::supervisor::Supervisor;
 const FIRST: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const SECOND: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
 
+/// A program for every kind of event that is not a crash and a recovery.
+const PROGRAMS: &str = r#"
+[program.stubborn]
+shell = true
+command = 'trap "" TERM; echo up; while :; do sleep 0.1; done'
+start_confirm = "50ms"
+stop_timeout = "200ms"
+[program.short]
+shell = true
+command = "sleep 0.1"
+start_confirm = "50ms"
+[program.missing]
+command = "./not-there"
+[program.killed]
+shell = true
+command = "sleep 0.1; kill -SEGV $$"
+restart = "never"
+"#;
+
 fn named(rest: &str) -> String {
     format!("[supervisor]\nname = \"{HOST}\"\n{rest}")
 }
@@ -31,24 +50,7 @@ fn every_event_that_happens_reaches_a_webhook_in_the_contracts_form() {
     let secrets = format!(
         "secret = [\"{FIRST}\", \"{SECOND}\"]\nheaders = {{ Authorization = \"Bearer abc\", X-Team = \"night\" }}"
     );
-    let programs = r#"
-[program.stubborn]
-shell = true
-command = 'trap "" TERM; echo up; while :; do sleep 0.1; done'
-start_confirm = "50ms"
-stop_timeout = "200ms"
-[program.short]
-shell = true
-command = "sleep 0.1"
-start_confirm = "50ms"
-[program.missing]
-command = "./not-there"
-[program.killed]
-shell = true
-command = "sleep 0.1; kill -SEGV $$"
-restart = "never"
-"#;
-    let config = named(programs)
+    let config = named(PROGRAMS)
         + &crashes_once("web")
         + &hook("signed", &signed.url("/in?team=1"), &secrets)
         + &hook("plain", &plain.url("/"), "");
@@ -73,24 +75,7 @@ restart = "never"
     signed.wait_type("program.killed", "stubborn");
     assert_eq!(supervisor.stop(), 1, "one was killed, one is fatal");
     let received = signed.received();
-    for request in received.iter().chain(&plain.received()) {
-        contract::check(request);
-    }
-    for request in &received {
-        let expected = [FIRST, SECOND].map(|s| contract::signature(s, request));
-        assert_eq!(request.headers["webhook-signature"], expected.join(" "));
-        assert_eq!(request.headers["authorization"], "Bearer abc");
-        assert_eq!(request.headers["x-team"], "night");
-        assert_eq!(request.path, "/in?team=1");
-    }
-    for request in plain.received() {
-        assert!(!request.headers.contains_key("webhook-signature"));
-        assert_ne!(
-            request.json()["type"],
-            "notify.test",
-            "that was for the other"
-        );
-    }
+    forms(&received, &plain.received());
     let kinds = signed.types();
     for kind in [
         "supervisor.started",
@@ -109,7 +94,12 @@ restart = "never"
     ] {
         assert!(kinds.iter().any(|k| k == kind), "no {kind} in {kinds:?}");
     }
-    let mut ids: Vec<&str> = received
+    facts(&received);
+}
+
+/// What every request says beside its body: one target signs and adds headers, the other does not.
+fn forms(signed: &[Received], plain: &[Received]) {
+    let mut ids: Vec<&str> = signed
         .iter()
         .map(|r| r.headers["webhook-id"].as_str())
         .collect();
@@ -117,10 +107,27 @@ restart = "never"
     ids.dedup();
     assert_eq!(
         ids.len(),
-        received.len(),
+        signed.len(),
         "every message has an id of its own"
     );
-    facts(&received);
+    for request in signed.iter().chain(plain) {
+        contract::check(request);
+    }
+    for request in signed {
+        let expected = [FIRST, SECOND].map(|s| contract::signature(s, request));
+        assert_eq!(request.headers["webhook-signature"], expected.join(" "));
+        assert_eq!(request.headers["authorization"], "Bearer abc");
+        assert_eq!(request.headers["x-team"], "night");
+        assert_eq!(request.path, "/in?team=1");
+    }
+    for request in plain {
+        assert!(!request.headers.contains_key("webhook-signature"));
+        assert_ne!(
+            request.json()["type"],
+            "notify.test",
+            "that was for the other"
+        );
+    }
 }
 
 /// What the facts of each kind say.

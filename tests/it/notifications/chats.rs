@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::FAST;
-use crate::support::receiver::{Receiver, Reply};
+use crate::support::receiver::{Received, Receiver, Reply};
 use crate::support::supervisor::Supervisor;
 
 /// What a program says to get people's attention, and a line that is longer than any message.
@@ -36,7 +36,7 @@ fn bodies(target: &str, receiver: &Receiver) -> Vec<Value> {
         r.body.contains("worse was given up")
     });
     supervisor.stop();
-    receiver.received().iter().map(|r| r.json()).collect()
+    receiver.received().iter().map(Received::json).collect()
 }
 
 /// Every text in `value`, with its key.
@@ -162,7 +162,7 @@ fn nothing_a_program_prints_becomes_markup_at_slack() {
         let blocks = body["blocks"].as_array().expect("blocks");
         assert!(blocks.len() <= 50, "{body}");
         let mut found = Vec::new();
-        blocks.iter().for_each(|b| texts("", b, &mut found));
+        texts("", &body["blocks"], &mut found);
         assert!(
             found
                 .iter()

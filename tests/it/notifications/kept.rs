@@ -39,13 +39,13 @@ fn ids(supervisor: &Supervisor, sql: &str) -> Vec<String> {
 /// Everything that was routed arrived, with the same bytes each time; nothing else arrived.
 fn assert_nothing_lost_or_invented(supervisor: &Supervisor, receiver: &Receiver, kills: usize) {
     let mut bodies: BTreeMap<String, String> = BTreeMap::new();
-    let received = receiver.received();
-    for request in &received {
+    let requests = receiver.received();
+    for request in &requests {
         let id = request.headers["webhook-id"].clone();
         let first = bodies.entry(id).or_insert_with(|| request.body.clone());
         assert_eq!(*first, request.body, "the same bytes on every attempt");
     }
-    let doubles = received.len() - bodies.len();
+    let doubles = requests.len() - bodies.len();
     assert!(
         doubles <= kills,
         "one message was in flight at each kill: {doubles} doubles"
@@ -61,7 +61,7 @@ fn assert_nothing_lost_or_invented(supervisor: &Supervisor, receiver: &Receiver,
     let events: BTreeSet<String> = ids(supervisor, "SELECT id FROM events")
         .into_iter()
         .collect();
-    let told: BTreeSet<String> = received
+    let told: BTreeSet<String> = requests
         .iter()
         .filter_map(|r| r.json()["data"]["id"].as_str().map(str::to_owned))
         .collect();

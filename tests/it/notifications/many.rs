@@ -19,6 +19,15 @@ fn threads(supervisor: &Supervisor) -> BTreeSet<String> {
     names.filter(|name| !name.starts_with("control")).collect()
 }
 
+/// A named pipe: whoever opens it to read waits until it is opened to write.
+fn gate(supervisor: &Supervisor) -> std::path::PathBuf {
+    let gate = supervisor.file("gate");
+    let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+    rustix::fs::mknodat(rustix::fs::CWD, &gate, rustix::fs::FileType::Fifo, mode, 0)
+        .expect("a pipe in our own folder");
+    gate
+}
+
 #[test]
 fn five_hundred_programs_that_crash_at_once_are_all_told_and_cost_no_thread() {
     const PROGRAMS: usize = 500;
@@ -44,15 +53,7 @@ url = "{}"
         super::FAST
     );
     let mut supervisor = Supervisor::configured(&config);
-    let gate = supervisor.file("gate");
-    rustix::fs::mknodat(
-        rustix::fs::CWD,
-        &gate,
-        rustix::fs::FileType::Fifo,
-        rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR,
-        0,
-    )
-    .expect("a pipe in our own folder");
+    let gate = gate(&supervisor);
     supervisor.start();
     wait_for("all to run", || {
         let status = supervisor.status();
@@ -132,10 +133,10 @@ restart_limit = {{ count = {RESTARTS}, within = "10m", then = "fatal" }}
     });
     supervisor.wait_target("ops", "nothing waits", |t| t["pending"] == 0);
     assert_eq!(supervisor.stop(), 1, "all of them are fatal");
-    let received = receiver.received();
-    assert!(received.len() >= 2_000, "{}", received.len());
+    let requests = receiver.received();
+    assert!(requests.len() >= 2_000, "{}", requests.len());
     let mut seqs: BTreeMap<String, Vec<u64>> = BTreeMap::new();
-    for request in &received {
+    for request in &requests {
         let json = request.json();
         let incident = &json["data"]["incident"];
         if let (Some(id), Some(seq)) = (incident["id"].as_str(), incident["seq"].as_u64()) {

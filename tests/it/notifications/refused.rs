@@ -25,8 +25,8 @@ fn told(target: &str, receiver: &Receiver) -> (Supervisor, Vec<Received>) {
     );
     let supervisor = Supervisor::running(&config);
     supervisor.wait_target("chat", "both are delivered", |t| t["delivered"] == 2);
-    let received = receiver.received();
-    (supervisor, received)
+    let requests = receiver.received();
+    (supervisor, requests)
 }
 
 fn discord(receiver: &Receiver) -> String {
@@ -64,8 +64,8 @@ fn a_form_that_discord_refuses_is_sent_plainer_and_then_as_one_line() {
     let bad =
         json!({ "code": 50035, "message": "Invalid Form Body", "errors": { "embeds": ["0"] } });
     let receiver = scripted(vec![answer(400, &bad), answer(400, &bad)], discord_took());
-    let (_supervisor, received) = told(&discord(&receiver), &receiver);
-    let bodies: Vec<Value> = received.iter().map(Received::json).collect();
+    let (_supervisor, requests) = told(&discord(&receiver), &receiver);
+    let bodies: Vec<Value> = requests.iter().map(Received::json).collect();
     assert!(bodies[0]["embeds"].is_array(), "{}", bodies[0]);
     for body in &bodies[1..3] {
         assert!(
@@ -88,8 +88,8 @@ fn a_429_of_discord_is_waited_for_and_counts_as_no_attempt() {
     let limited =
         json!({ "message": "You are being rate limited.", "retry_after": 1.25, "global": false });
     let receiver = scripted(vec![answer(429, &limited)], discord_took());
-    let (supervisor, received) = told(&discord(&receiver), &receiver);
-    assert_eq!(received[0].body, received[1].body, "the same again");
+    let (supervisor, requests) = told(&discord(&receiver), &receiver);
+    assert_eq!(requests[0].body, requests[1].body, "the same again");
     let attempts = attempts(&supervisor, "chat", "program.crashed");
     assert_eq!(attempts.len(), 2, "{attempts:?}");
     assert_eq!(
@@ -163,8 +163,8 @@ fn a_webhook_that_discord_no_longer_knows_is_never_tried_again_and_others_hear_o
 fn an_answer_of_slack_that_is_not_ok_is_no_success() {
     let portal = Reply::Status(200, vec![], "<html>please log in</html>".to_owned());
     let receiver = scripted(vec![portal], slack_took());
-    let (supervisor, received) = told(&slack(&receiver), &receiver);
-    assert_eq!(received[0].body, received[1].body);
+    let (supervisor, requests) = told(&slack(&receiver), &receiver);
+    assert_eq!(requests[0].body, requests[1].body);
     let attempts = attempts(&supervisor, "chat", "program.crashed");
     let outcomes: Vec<&str> = attempts.iter().map(|a| a.outcome.as_str()).collect();
     assert_eq!(outcomes, ["retry", "delivered"], "{attempts:?}");
@@ -174,8 +174,8 @@ fn an_answer_of_slack_that_is_not_ok_is_no_success() {
 fn blocks_that_slack_refuses_are_sent_as_text() {
     let refused = Reply::Status(400, vec![], "invalid_blocks".to_owned());
     let receiver = scripted(vec![refused], slack_took());
-    let (_supervisor, received) = told(&slack(&receiver), &receiver);
-    let (rich, plain) = (received[0].json(), received[1].json());
+    let (_supervisor, requests) = told(&slack(&receiver), &receiver);
+    let (rich, plain) = (requests[0].json(), requests[1].json());
     assert!(rich["blocks"].is_array(), "{rich}");
     assert!(
         plain.get("blocks").is_none() && plain["text"].is_string(),
@@ -214,8 +214,8 @@ fn a_429_of_telegram_is_waited_for() {
         "parameters": { "retry_after": 2 },
     });
     let receiver = scripted(vec![answer(429, &limited)], telegram_took());
-    let (supervisor, received) = told(&telegram(&receiver), &receiver);
-    assert_eq!(received[0].body, received[1].body);
+    let (supervisor, requests) = told(&telegram(&receiver), &receiver);
+    assert_eq!(requests[0].body, requests[1].body);
     let attempts = attempts(&supervisor, "chat", "program.crashed");
     let pause = attempts[1].started_at - attempts[0].started_at;
     assert!(pause >= 2_000, "asked for 2 s, waited {pause} ms");
@@ -228,12 +228,12 @@ fn entities_that_telegram_cannot_parse_are_left_out() {
         "description": "Bad Request: can't parse entities: entity beginning at byte offset 3",
     });
     let receiver = scripted(vec![answer(400, &refused)], telegram_took());
-    let (_supervisor, received) = told(&telegram(&receiver), &receiver);
-    assert!(received[0].json()["entities"].is_array());
+    let (_supervisor, requests) = told(&telegram(&receiver), &receiver);
+    assert!(requests[0].json()["entities"].is_array());
     assert!(
-        received[1].json().get("entities").is_none(),
+        requests[1].json().get("entities").is_none(),
         "{}",
-        received[1].body
+        requests[1].body
     );
 }
 
@@ -245,14 +245,14 @@ fn a_telegram_group_that_moved_is_followed_for_good() {
         "parameters": { "migrate_to_chat_id": -100_999_i64 },
     });
     let receiver = scripted(vec![answer(400, &moved)], telegram_took());
-    let (mut supervisor, received) = told(&telegram(&receiver), &receiver);
-    let chats = |received: &[Received]| -> Vec<i64> {
-        received
+    let (mut supervisor, requests) = told(&telegram(&receiver), &receiver);
+    let chats = |requests: &[Received]| -> Vec<i64> {
+        requests
             .iter()
             .filter_map(|r| r.json()["chat_id"].as_i64())
             .collect()
     };
-    assert_eq!(chats(&received), [-100, -100_999, -100_999]);
+    assert_eq!(chats(&requests), [-100, -100_999, -100_999]);
     supervisor.kill();
     supervisor.start();
     let test = supervisor.cli(&["notify", "test", "chat"]);

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use super::{attempts, crashes_on_demand, crashes_once, hook};
-use crate::support::receiver::{Receiver, Reply};
+use crate::support::receiver::{Received, Receiver, Reply};
 use crate::support::supervisor::Supervisor;
 use crate::support::wait_for;
 
@@ -22,8 +22,8 @@ const EAGER: &str = "breaker = { failures = 100 }";
 
 /// Event ids of the messages about `instance`, in the order in which they came.
 fn ids_about(receiver: &Receiver, instance: &str) -> Vec<String> {
-    let received = receiver.received();
-    let about = received
+    let requests = receiver.received();
+    let about = requests
         .iter()
         .filter(|r| r.json()["data"]["instance"] == instance);
     about.map(|r| r.json()["data"]["id"].to_string()).collect()
@@ -88,24 +88,24 @@ fn an_incident_is_told_in_its_order_and_another_does_not_wait_for_it() {
     supervisor.write("db.go", "");
     receiver.wait_type("program.recovered", "web");
     supervisor.stop();
-    let received = receiver.received();
+    let requests = receiver.received();
     let place = |kind: &str, name: &str, last: bool| {
-        let is_it = |r: &crate::support::receiver::Received| {
+        let is_it = |r: &Received| {
             let json = r.json();
             json["type"] == kind && json["data"]["instance"] == name
         };
         let found = if last {
-            received.iter().rposition(is_it)
+            requests.iter().rposition(is_it)
         } else {
-            received.iter().position(is_it)
+            requests.iter().position(is_it)
         };
         found.unwrap_or_else(|| panic!("no {kind} of {name}"))
     };
     assert!(place("program.recovered", "db", false) < place("program.crashed", "web", true));
     assert!(is_well.load(Ordering::SeqCst));
-    let mut seqs: Vec<u64> = received[place("program.crashed", "web", true)..]
+    let mut seqs: Vec<u64> = requests[place("program.crashed", "web", true)..]
         .iter()
-        .map(super::super::support::receiver::Received::json)
+        .map(Received::json)
         .filter(|json| json["data"]["instance"] == "web")
         .filter_map(|json| json["data"]["incident"]["seq"].as_u64())
         .collect();
@@ -130,7 +130,7 @@ fn a_stated_wait_is_kept_in_each_of_its_forms() {
     };
     let seconds = vec![("Retry-After".to_owned(), "2".to_owned())];
     let in_body = r#"{"retry_after": 2.0}"#;
-    let forms: Vec<(&str, u16, Vec<(String, String)>, &str)> = vec![
+    let forms = [
         ("seconds", 429, seconds.clone(), ""),
         ("a date", 429, date(2), ""),
         ("the body", 429, vec![], in_body),

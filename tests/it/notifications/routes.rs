@@ -27,10 +27,8 @@ fn heard(receiver: &Receiver) -> Vec<String> {
         .collect()
 }
 
-#[test]
-fn a_message_goes_to_whom_its_route_names_and_an_incident_that_began_is_told_to_its_end() {
-    let [all, warned, critical, tagged, named, crashes] = [(); 6].map(|()| Receiver::start());
-    let broken = r#"
+/// Cannot run until it is repaired.
+const BROKEN: &str = r#"
 [program.broken]
 shell = true
 command = "[ -e repaired ] && exec sleep 1000; exit 1"
@@ -39,10 +37,20 @@ backoff = { initial = "20ms", jitter = 0.0 }
 restart_limit = { count = 1, within = "60s", then = "fatal" }
 recover_after = "200ms"
 "#;
+
+/// What is told of an incident with one crash to whom was told of its beginning.
+fn one_incident(instance: &str) -> [String; 5] {
+    ["crashed", "restarting", "started", "ready", "recovered"]
+        .map(|kind| format!("program.{kind} {instance}"))
+}
+
+#[test]
+fn a_message_goes_to_whom_its_route_names_and_an_incident_that_began_is_told_to_its_end() {
+    let [all, warned, critical, tagged, named, crashes] = [(); 6].map(|()| Receiver::start());
     let config = crashes_once("web")
         + "tags = [\"game\"]\n"
         + &crashes_once("db")
-        + broken
+        + BROKEN
         + &target("every", &all, "min_severity = \"info\"")
         + &target("warned", &warned, "")
         + &target("critical", &critical, "min_severity = \"critical\"")
@@ -64,10 +72,6 @@ recover_after = "200ms"
     );
     // The last pass has sent everything that was routed.
     supervisor.stop();
-    let one_incident = |instance: &str| {
-        ["crashed", "restarting", "started", "ready", "recovered"]
-            .map(|kind| format!("program.{kind} {instance}"))
-    };
     assert_eq!(heard(&tagged), one_incident("web"));
     assert_eq!(heard(&named), one_incident("db"));
     let critical = heard(&critical);
