@@ -298,3 +298,27 @@ fn targets_are_told_in_parallel() {
     }
     supervisor.stop();
 }
+
+#[test]
+fn a_connection_that_ends_without_an_answer_is_tried_again() {
+    let mut is_first = true;
+    let receiver = Receiver::scripted(move |_| {
+        if std::mem::replace(&mut is_first, false) {
+            Reply::Close
+        } else {
+            Reply::status(204)
+        }
+    });
+    let config = crashes_once("web") + &hook("ops", &receiver.url("/"), EAGER);
+    let mut supervisor = Supervisor::running(&config);
+    supervisor.wait_target("ops", "nothing waits", |t| {
+        t["pending"] == 0 && t["delivered"].as_u64().is_some_and(|n| n > 0)
+    });
+    supervisor.stop();
+    let tries = attempts(&supervisor, "ops", "supervisor.started");
+    let outcomes: Vec<_> = tries
+        .iter()
+        .map(|a| (a.outcome.as_str(), a.status))
+        .collect();
+    assert_eq!(outcomes, [("retry", None), ("delivered", Some(204))]);
+}
