@@ -151,7 +151,8 @@ pub struct Start {
 }
 
 impl Supervisor {
-    /// Starts the actor, which starts every autostart program in order.
+    /// Starts the actor, which starts every autostart program in order. Returns when the board shows every
+    /// instance.
     ///
     /// # Errors
     /// No descriptor or thread is to be had.
@@ -159,12 +160,20 @@ impl Supervisor {
         let (inbox, messages) = bounded(limits::SUPERVISOR_INBOX);
         let wake = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
         let bell = Arc::clone(&wake);
+        let (ready, is_ready) = bounded(1);
         let thread = crate::thread::spawn_named("supervisor", move || {
-            match actor::Actor::new(start, messages, bell) {
-                Ok(actor) => actor.run(),
-                Err(error) => log::error!("supervision cannot start: {error}"),
+            let actor = actor::Actor::new(start, messages, bell);
+            let (actor, ready_with) = match actor {
+                Ok(actor) => (Some(actor), Ok(())),
+                Err(error) => (None, Err(error)),
+            };
+            let _ = ready.try_send(ready_with);
+            if let Some(actor) = actor {
+                actor.run();
             }
         })?;
+        // From here on the board shows every instance.
+        is_ready.recv().map_err(io::Error::other)??;
         Ok((
             Self {
                 inbox,
