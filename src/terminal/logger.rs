@@ -86,12 +86,14 @@ impl Logger {
 
     fn show_repeated(&self, repeated: &[Repeated]) {
         for Repeated { text, times } in repeated {
-            let message = format!("repeated {times} times: {text}");
+            // The record's own level, which stands first in its text: what repeats is no worse than what it says.
+            let (level, said) = text.split_once(' ').unwrap_or(("", text));
+            let message = format!("repeated {times} times: {said}");
             let line = render(
                 self.style,
                 &Line {
                     time: clock::wall(),
-                    level: Level::Warn,
+                    level: level.parse().unwrap_or(Level::Warn),
                     target: "jikimi::terminal",
                     message: &message,
                     pairs: &[],

@@ -244,7 +244,7 @@ fn the_same_record_a_thousand_times_is_a_few_lines_and_a_count() {
     assert_eq!(lines.len(), limits::REPEATS_SHOWN as usize + 1);
     let last = lines.last().map_or("", String::as_str);
     assert!(
-        last.contains("repeated 995 times: ERROR store: disk full"),
+        last.contains("ERROR terminal: repeated 995 times: store: disk full"),
         "{last}"
     );
 }
