@@ -53,7 +53,7 @@ const _: () = assert!(ORPHANS_ASKED.as_secs() + ORPHANS_KILLED.as_secs() < STOP_
 // alert and journal.
 
 /// Records that wait for the journal: 500 programs that crash at once give four each.
-pub const JOURNAL_QUEUE: usize = 16_384;
+pub const JOURNAL_QUEUE: usize = 8_192;
 
 /// Characters of a cause or a name in a summary: it is one line, also on a telephone.
 pub const SUMMARY_PART_CHARS: usize = 200;
@@ -323,9 +323,9 @@ pub const SAMPLE_INTERVAL_MIN: Duration = Duration::from_millis(100);
 /// The longest sampling interval; its thread's name still fits.
 pub const SAMPLE_INTERVAL_MAX: Duration = Duration::from_hours(24);
 
-/// Samples of an instance kept in memory, 80 bytes each: ten minutes at the default interval of 5 s, and
-/// 4.8 MB for 500 instances.
-pub const SAMPLE_RING: usize = 120;
+/// Samples of an instance kept in memory, 80 bytes each: more than two minutes at the default interval of 5 s,
+/// and 1.3 MB for 500 instances. A power of two, as rings grow to one. What is older is in the database.
+pub const SAMPLE_RING: usize = 32;
 
 /// Instances nobody watches whose samples are kept in memory all the same; the oldest goes first.
 pub const SAMPLE_RINGS_KEPT: usize = 256;
@@ -584,8 +584,18 @@ pub const CHECKPOINT_KEYS_MAX: usize = 50_000;
 /// Prepared statements a connection keeps; more than there are in the room.
 pub const STORE_STATEMENTS: usize = 96;
 
+/// Pages the writer keeps in memory. `SQLite`'s default of 2 MiB would be a tenth of what a supervisor of 500
+/// programs takes; what is not kept comes from the kernel's own cache.
+pub const STORE_WRITER_CACHE_KIB: i32 = 512;
+
 /// Pages a reader keeps in memory; `SQLite`'s default of 2 MiB each would be half of what an idle supervisor takes.
 pub const STORE_READER_CACHE_KIB: i32 = 512;
+
+/// Threads that open and close readers.
+pub const STORE_OPENERS: usize = 1;
+
+/// A reader nobody needed for so long is closed: it holds up to [`STORE_READER_CACHE_KIB`].
+pub const STORE_READER_IDLE: Duration = Duration::from_secs(30);
 
 /// After an unclean end a database up to this size is checked page by page: about 0.2 s a 64 MiB. A larger
 /// one is found out by reading it.

@@ -369,7 +369,7 @@ fn start_notify(
     }
     let events = journal.clone();
     Ok(Notify::start(notify::Setup {
-        client: Arc::new(Client::new()?),
+        client: Arc::new(Client::default()),
         outbox: Arc::new(StoreOutbox(store.clone())),
         targets: settings.targets.clone(),
         settings: settings.notify.clone(),

@@ -50,9 +50,9 @@ pub(super) fn check(path: &Path, env: &Env, gathered: &Gathered) -> Checked {
         .filter_map(|block| targets::target(&mut reader, block, &notify))
         .map(Arc::new)
         .collect();
+    let inherited = programs::inherited(env, &gathered.secret_variables);
     let surroundings = programs::Surroundings {
-        env,
-        secret_variables: &gathered.secret_variables,
+        inherited: &inherited,
         metrics_interval: metrics.interval,
     };
     let programs: Vec<Arc<ProgramSpec>> = document

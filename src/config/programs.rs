@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::env::Env;
@@ -13,7 +14,7 @@ use super::source::read_text;
 use super::{env_file, lists};
 use crate::limits;
 use crate::model::program::{
-    BackoffPolicy, Environment, LimitAction, ProgramSpec, RestartLimit, RestartPolicy,
+    BackoffPolicy, Environment, LimitAction, ProgramSpec, RestartLimit, RestartPolicy, Variables,
 };
 use crate::text;
 
@@ -22,9 +23,8 @@ const ENV_FILE: &str = "program.*.env_file";
 
 /// What a program gets from outside its table.
 pub(super) struct Surroundings<'a> {
-    pub(super) env: &'a Env,
-    /// Variables that targets take their secrets from.
-    pub(super) secret_variables: &'a BTreeSet<String>,
+    /// What programs inherit: [`inherited`].
+    pub(super) inherited: &'a Arc<Variables>,
     /// `metrics.interval`.
     pub(super) metrics_interval: Duration,
 }
@@ -153,17 +153,12 @@ fn environment(reader: &mut Reader<'_>, block: &Block, around: &Surroundings<'_>
     let fields = &block.fields;
     let mut environment = Environment::default();
     if !fields.switch("program.*.environment_clear") {
-        for (name, value) in &around.env.variables {
-            if is_inherited(name, around.secret_variables) {
-                environment.0.insert(name.clone(), value.clone());
-            }
-        }
+        environment.inherited = Arc::clone(around.inherited);
     }
     let mut add = |pairs: &[(String, String)]| {
         for (name, value) in pairs {
-            environment
-                .0
-                .insert(OsString::from(name), OsString::from(value));
+            let own = &mut environment.own;
+            own.insert(OsString::from(name), OsString::from(value));
         }
     };
     add(&from_file(reader, block));
@@ -171,6 +166,13 @@ fn environment(reader: &mut Reader<'_>, block: &Block, around: &Surroundings<'_>
         add(pairs);
     }
     environment
+}
+
+/// What programs inherit of our own environment, but for what only targets are to know.
+pub(super) fn inherited(env: &Env, secret_variables: &BTreeSet<String>) -> Arc<Variables> {
+    let variables = env.variables.iter();
+    let inherited = variables.filter(|(name, _)| is_inherited(name, secret_variables));
+    Arc::new(inherited.map(|(n, v)| (n.clone(), v.clone())).collect())
 }
 
 /// Variables that speak to us, to our own supervisor or of our secrets are not for programs.

@@ -15,7 +15,7 @@ pub(crate) mod testing;
 mod tests;
 mod transport;
 
-use std::io::{self, Read};
+use std::io::Read;
 use std::time::Duration;
 
 use ureq::http::{HeaderName, HeaderValue, Uri};
@@ -67,25 +67,24 @@ impl Response {
     }
 }
 
-/// Keeps idle connections and the resolver's thread; shared by all who send.
+/// Keeps idle connections and the resolver's thread, which starts with the first name; shared by all who send.
 pub struct Client {
     agent: ureq::Agent,
     // Dropped after the agent: the thread ends with the agent's handle to it.
     _resolver: resolver::Owner,
 }
 
-impl Client {
-    /// Starts the resolver's thread.
-    ///
-    /// # Errors
-    /// The system has no room for another thread.
-    pub fn new() -> io::Result<Self> {
+impl Default for Client {
+    /// A client that looks names up as the system does.
+    fn default() -> Self {
         Self::with_lookup(Box::new(resolver::system_lookup))
     }
+}
 
+impl Client {
     /// A client that looks names up with `lookup`.
-    pub(crate) fn with_lookup(lookup: Box<Lookup>) -> io::Result<Self> {
-        let (handle, owner) = resolver::start(lookup)?;
+    pub(crate) fn with_lookup(lookup: Box<Lookup>) -> Self {
+        let (handle, owner) = resolver::prepare(lookup);
         let max = Some(limits::ATTEMPT_MAX);
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
@@ -108,10 +107,10 @@ impl Client {
             .tls_config(TlsConfig::builder().build())
             .build();
         let connector = transport::Dial.chain(RustlsConnector::default());
-        Ok(Self {
+        Self {
             agent: ureq::Agent::with_parts(config, connector, handle),
             _resolver: owner,
-        })
+        }
     }
 
     /// Sends one request and reads its answer. A kept connection that turns out to have been closed before the

@@ -44,11 +44,36 @@ type Cache = Arc<Mutex<HashMap<String, Cached>>>;
 pub(super) struct Handle {
     questions: Sender<Question>,
     cache: Cache,
+    unstarted: Arc<Mutex<Option<Unstarted>>>,
+}
+
+/// The thread to be, until there is a name to look up: addresses need none.
+struct Unstarted {
+    inbox: Receiver<Question>,
+    cache: Cache,
+    lookup: Arc<Mutex<Box<Lookup>>>,
+    end: Sender<()>,
+    thread: Thread,
+}
+
+type Thread = Arc<Mutex<Option<JoinHandle<()>>>>;
+
+impl Unstarted {
+    fn start(&self) -> io::Result<()> {
+        let (inbox, cache) = (self.inbox.clone(), Arc::clone(&self.cache));
+        let (lookup, end) = (Arc::clone(&self.lookup), self.end.clone());
+        let thread = crate::thread::spawn_named("resolver", move || {
+            answer_all(&inbox, &cache, &**lookup.lock());
+            drop(end);
+        })?;
+        *self.thread.lock() = Some(thread);
+        Ok(())
+    }
 }
 
 /// The thread's owner: ends it when dropped.
 pub(super) struct Owner {
-    thread: Option<JoinHandle<()>>,
+    thread: Thread,
     ended: Receiver<()>,
 }
 
@@ -56,7 +81,7 @@ impl Drop for Owner {
     fn drop(&mut self) {
         // The thread ends with the last handle. One that hangs in getaddrinfo cannot be ended by anybody.
         let _ = self.ended.recv_timeout(limits::RESOLVER_END_MAX);
-        match self.thread.take() {
+        match self.thread.lock().take() {
             Some(thread)
                 if thread.is_finished()
                     || self.ended.try_recv().is_err_and(|e| e.is_disconnected()) =>
@@ -74,21 +99,24 @@ pub(super) fn system_lookup(host: &str) -> io::Result<Vec<SocketAddr>> {
     (host, 0).to_socket_addrs().map(Iterator::collect)
 }
 
-/// Starts the thread.
-pub(super) fn start(lookup: Box<Lookup>) -> io::Result<(Handle, Owner)> {
+/// A resolver; its thread starts with the first name.
+pub(super) fn prepare(lookup: Box<Lookup>) -> (Handle, Owner) {
     let (questions, inbox) = bounded(limits::RESOLVER_QUEUE);
     let (end, ended) = bounded(0);
-    let cache = Cache::default();
-    let shared = Arc::clone(&cache);
-    let thread = crate::thread::spawn_named("resolver", move || {
-        answer_all(&inbox, &shared, &*lookup);
-        drop(end);
-    })?;
-    let owner = Owner {
-        thread: Some(thread),
-        ended,
+    let (cache, thread) = (Cache::default(), Thread::default());
+    let unstarted = Unstarted {
+        inbox,
+        cache: Arc::clone(&cache),
+        lookup: Arc::new(Mutex::new(lookup)),
+        end,
+        thread: Arc::clone(&thread),
     };
-    Ok((Handle { questions, cache }, owner))
+    let handle = Handle {
+        questions,
+        cache,
+        unstarted: Arc::new(Mutex::new(Some(unstarted))),
+    };
+    (handle, Owner { thread, ended })
 }
 
 fn answer_all(inbox: &Receiver<Question>, cache: &Cache, lookup: &Lookup) {
@@ -152,6 +180,16 @@ fn judge(found: Vec<SocketAddr>) -> Answer {
 }
 
 impl Handle {
+    fn ensure_thread(&self) {
+        let mut unstarted = self.unstarted.lock();
+        match unstarted.as_ref().map(Unstarted::start) {
+            Some(Ok(())) => *unstarted = None,
+            // The question waits in vain and is asked again with the next attempt.
+            Some(Err(error)) => log::error!("no thread to look names up: {error}"),
+            None => {}
+        }
+    }
+
     fn addresses(&self, host: &str, wait: Duration) -> Answer {
         if let Ok(ip) = host.parse::<IpAddr>() {
             return judge(vec![SocketAddr::new(ip, 0)]);
@@ -159,6 +197,7 @@ impl Handle {
         if let Some(known) = cached(&self.cache, host) {
             return Ok(known);
         }
+        self.ensure_thread();
         let (reply, answer) = bounded(limits::REPLY);
         let question = Question {
             host: host.to_owned(),

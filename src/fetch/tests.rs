@@ -1,5 +1,6 @@
 //! The client against a real server that behaves as badly as servers do.
 
+use std::io;
 use std::time::Duration;
 
 use crossbeam::channel::bounded;
@@ -10,7 +11,7 @@ use super::*;
 const SHORT: Duration = Duration::from_millis(300);
 
 fn client() -> Client {
-    Client::new().expect("room for a thread")
+    Client::default()
 }
 
 fn post_body(
@@ -120,7 +121,7 @@ fn a_port_nobody_listens_on_and_a_host_nobody_knows_are_errors() {
         post(&client(), &url, WAIT_MAX),
         Err(FetchError::Connect(io::ErrorKind::ConnectionRefused))
     );
-    let nobody = Client::with_lookup(Box::new(|_| Ok(Vec::new()))).expect("room for a thread");
+    let nobody = Client::with_lookup(Box::new(|_| Ok(Vec::new())));
     assert_eq!(
         post(&nobody, &Secret::new("http://nobody.test/"), WAIT_MAX),
         Err(FetchError::NoSuchHost)
@@ -131,8 +132,7 @@ fn a_port_nobody_listens_on_and_a_host_nobody_knows_are_errors() {
 fn metadata_addresses_are_refused_as_literals_and_as_what_a_name_resolves_to() {
     let client = Client::with_lookup(Box::new(|_| {
         Ok(vec!["169.254.169.254:0".parse().expect("an address")])
-    }))
-    .expect("room for a thread");
+    }));
     for url in [
         "http://169.254.169.254/latest",
         "http://[::ffff:169.254.169.254]/",
@@ -152,8 +152,7 @@ fn a_hanging_lookup_holds_only_its_own_thread() {
     let client = Client::with_lookup(Box::new(move |_| {
         let _ = held.recv_timeout(WAIT_MAX);
         Ok(vec!["127.0.0.1:0".parse().expect("an address")])
-    }))
-    .expect("room for a thread");
+    }));
     for _ in 0..3 {
         let result = post(&client, &Secret::new("http://hanging.test/"), SHORT);
         assert_eq!(result, Err(FetchError::ResolverStuck));
@@ -170,8 +169,7 @@ fn names_are_looked_up_once_and_then_remembered() {
     let client = Client::with_lookup(Box::new(move |host| {
         let _ = asked.try_send(host.to_owned());
         Ok(vec!["127.0.0.1:0".parse().expect("an address")])
-    }))
-    .expect("room for a thread");
+    }));
     let url = Secret::new(server.base().replace("127.0.0.1", "named.test"));
     for _ in 0..3 {
         assert_eq!(post(&client, &url, WAIT_MAX).map(|r| r.status), Ok(200));

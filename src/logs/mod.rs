@@ -147,7 +147,7 @@ struct Inner {
     state_dir: PathBuf,
     pipes: PipeDir,
     /// Taken away first when the last handle goes: the pump sees its inbox close.
-    inbox: Option<Sender<Command>>,
+    inbox: Option<Sender<Box<Command>>>,
     wake: Arc<OwnedFd>,
     was_full: Arc<AtomicBool>,
     finish_by: Arc<Deadline>,
@@ -191,10 +191,8 @@ impl Logs {
             }
         };
         let paths = [self.0.pipes.path_of(&out.id), self.0.pipes.path_of(&err.id)];
-        self.tell(Command::Register([
-            (out.id, out.reader),
-            (err.id, err.reader),
-        ]));
+        let pipes = [(out.id, out.reader), (err.id, err.reader)];
+        self.tell(Command::Register(pipes));
         Ok(RunPipes {
             stdout: out.writer,
             stderr: err.writer,
@@ -298,7 +296,7 @@ impl Inner {
         let Some(inbox) = &self.inbox else {
             return false;
         };
-        let is_told = inbox.try_send(command).is_ok();
+        let is_told = inbox.try_send(Box::new(command)).is_ok();
         if !is_told {
             // Full: what is on disk says what was missed. A pipe that is not told to be over ends by itself
             // when its last writer goes.
@@ -312,7 +310,7 @@ impl Inner {
         self.wake();
         if let Some(inbox) = &self.inbox {
             // The one who waits for the answer sees that there is none.
-            let _ = inbox.send_timeout(command, max_wait);
+            let _ = inbox.send_timeout(Box::new(command), max_wait);
         }
         self.wake();
     }

@@ -43,7 +43,8 @@ const LINK: u64 = 1;
 /// See the file's head.
 pub(super) struct Pumping {
     pub pump: Pump,
-    pub inbox: Receiver<Command>,
+    /// Boxed: there is room for thousands, all of it touched at the start.
+    pub inbox: Receiver<Box<Command>>,
     /// Written by everybody who puts something into the inbox.
     pub wake: Arc<OwnedFd>,
     /// Set when the inbox was full: the folder of pipes says what was missed.
@@ -110,7 +111,7 @@ impl Pumping {
 
     fn commands(&mut self) -> Next {
         loop {
-            match self.inbox.try_recv() {
+            match self.inbox.try_recv().map(|command| *command) {
                 Ok(Command::Register(pipes)) => {
                     for (id, fd) in pipes {
                         self.pump.add(id.clone(), fd, Mark::Start);

@@ -38,7 +38,7 @@ pub use stats::Stats;
 pub use threads::Finished;
 
 use pulse::Shared;
-use threads::{Keeper, Message};
+use threads::{Keeper, Letter, Message};
 
 /// Where samples go as they are taken, on the sampling thread: one call a look, without a lock. It must not
 /// block for long, for the next look waits for it.
@@ -54,7 +54,7 @@ pub enum MetricsError {
 
 /// How others use sampling. Everything here returns at once, but for [`Metrics::finish`].
 pub struct Metrics {
-    inbox: Sender<Message>,
+    inbox: Sender<Letter>,
     shared: Shared,
     keeper: Mutex<Option<JoinHandle<()>>>,
 }
@@ -97,7 +97,7 @@ impl Metrics {
     }
 
     fn tell(&self, message: Message) {
-        if self.inbox.try_send(message).is_err() {
+        if self.inbox.try_send(Box::new(message)).is_err() {
             self.shared.tallies.messages_dropped.fetch_add(1, Relaxed);
         }
     }
@@ -149,7 +149,7 @@ impl Metrics {
         let (reply, answer) = channel::bounded(1);
         let told = self
             .inbox
-            .send_timeout(Message::Finish(deadline, reply), patience);
+            .send_timeout(Box::new(Message::Finish(deadline, reply)), patience);
         if told.is_err() {
             log::warn!("sampling did not end: its keeper does not answer");
             return Finished { joined: 0, left: 1 };

@@ -10,7 +10,7 @@ use parking_lot::RwLock;
 use super::ring::Memory;
 use super::sampler::{Member, Round, Sampler};
 use super::stats::Tallies;
-use super::threads::Message;
+use super::threads::{Letter, Message};
 use super::{Sink, proc::FileBudget};
 use crate::clock::{self, Mono};
 use crate::procfs::tree::OwnIds;
@@ -45,21 +45,21 @@ pub(super) struct Pulse {
     pub(super) roster: Arc<RwLock<Arc<Roster>>>,
     /// Ends when the keeper lets go.
     pub(super) stop: Receiver<()>,
-    pub(super) keeper: Sender<Message>,
+    pub(super) keeper: Sender<Letter>,
     pub(super) shared: Shared,
 }
 
 /// Says that a thread is about to end, also when it panics.
 struct LastWord {
     id: u64,
-    keeper: Sender<Message>,
+    keeper: Sender<Letter>,
 }
 
 impl Drop for LastWord {
     fn drop(&mut self) {
         // The keeper never waits for us before it hears this, so it always makes room; without a keeper
         // there is nobody to tell.
-        let _ = self.keeper.send(Message::Ended(self.id));
+        let _ = self.keeper.send(Box::new(Message::Ended(self.id)));
     }
 }
 
@@ -120,7 +120,7 @@ impl Pulse {
         self.shared.memory.publish(&round.samples, host);
         for member in round.gone {
             // Not heard, it is said again at the next beat.
-            let _ = self.keeper.try_send(Message::Gone(member));
+            let _ = self.keeper.try_send(Box::new(Message::Gone(member)));
         }
         if !round.samples.is_empty() || host.is_some() {
             (self.shared.sink)(round.samples, host);

@@ -32,6 +32,9 @@ pub(super) enum Message {
     Finish(Mono, Sender<Finished>),
 }
 
+/// A message in the inbox. Boxed: there is room for thousands, all of it touched at the start.
+pub(super) type Letter = Box<Message>;
+
 /// How sampling ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Finished {
@@ -72,7 +75,7 @@ impl Post {
 pub(super) struct Keeper {
     shared: Shared,
     /// For the threads, to tell us.
-    to_us: Sender<Message>,
+    to_us: Sender<Letter>,
     posts: Vec<Post>,
     ending: HashMap<u64, JoinHandle<()>>,
     /// Where each watched instance is, and with which run.
@@ -82,7 +85,7 @@ pub(super) struct Keeper {
 }
 
 impl Keeper {
-    pub(super) fn new(shared: Shared, to_us: Sender<Message>) -> Self {
+    pub(super) fn new(shared: Shared, to_us: Sender<Letter>) -> Self {
         Self {
             shared,
             to_us,
@@ -95,7 +98,7 @@ impl Keeper {
     }
 
     /// The thread's body. `host` is the interval at which the host is sampled, if it is.
-    pub(super) fn run(mut self, inbox: &Receiver<Message>, host: Option<Duration>) {
+    pub(super) fn run(mut self, inbox: &Receiver<Letter>, host: Option<Duration>) {
         if let Some(interval) = host {
             let at = self.post_for(interval);
             self.posts[at].edit(|roster| roster.host = true);
@@ -118,13 +121,13 @@ impl Keeper {
     }
 
     /// The next message, or none when it is time to try again to start a thread.
-    fn receive(&mut self, inbox: &Receiver<Message>) -> Option<Message> {
+    fn receive(&mut self, inbox: &Receiver<Letter>) -> Option<Message> {
         let Some(retry_at) = self.retry_at else {
             // We hold a sender ourselves, so this never fails.
-            return inbox.recv().ok();
+            return inbox.recv().ok().map(|letter| *letter);
         };
         match inbox.recv_timeout(retry_at.since(clock::mono())) {
-            Ok(message) => Some(message),
+            Ok(letter) => Some(*letter),
             Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
                 self.retry_at = None;
                 None
@@ -279,13 +282,14 @@ impl Keeper {
         self.shared.tallies.threads_reaped.fetch_add(1, Relaxed);
     }
 
-    fn finish(&mut self, inbox: &Receiver<Message>, deadline: Mono) -> Finished {
+    fn finish(&mut self, inbox: &Receiver<Letter>, deadline: Mono) -> Finished {
         let posts = std::mem::take(&mut self.posts);
         self.let_go(posts);
         self.places.clear();
         let mut finished = Finished::default();
         while !self.ending.is_empty() {
-            match inbox.recv_timeout(deadline.since(clock::mono())) {
+            let letter = inbox.recv_timeout(deadline.since(clock::mono()));
+            match letter.map(|letter| *letter) {
                 Ok(Message::Ended(id)) => {
                     let waiting = self.ending.len();
                     self.reap(id);

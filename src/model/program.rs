@@ -1,7 +1,7 @@
 //! A program as configured and checked: everything supervision needs to know about it.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -57,13 +57,41 @@ impl ProgramSpec {
     }
 }
 
+/// Variables by name.
+pub type Variables = BTreeMap<OsString, OsString>;
+
 /// Environment variables. Their values may be secrets: Debug shows only the names.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub struct Environment(pub BTreeMap<OsString, OsString>);
+pub struct Environment {
+    /// What all programs inherit, shared: with hundreds of programs, copies would be a quarter of our memory.
+    pub inherited: Arc<Variables>,
+    /// The program's own; they win.
+    pub own: Variables,
+}
+
+impl Environment {
+    /// The value of `name`.
+    #[must_use]
+    pub fn get(&self, name: &OsStr) -> Option<&OsStr> {
+        let value = self.own.get(name).or_else(|| self.inherited.get(name));
+        value.map(OsString::as_os_str)
+    }
+
+    /// Every variable once.
+    pub fn iter(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
+        let inherited = self.inherited.iter();
+        inherited
+            .filter(|(name, _)| !self.own.contains_key(*name))
+            .chain(&self.own)
+            .map(|(name, value)| (name.as_os_str(), value.as_os_str()))
+    }
+}
 
 impl std::fmt::Debug for Environment {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_set().entries(self.0.keys()).finish()
+        f.debug_set()
+            .entries(self.iter().map(|(name, _)| name))
+            .finish()
     }
 }
 
@@ -227,7 +255,27 @@ mod tests {
 
     #[test]
     fn an_environment_shows_no_values() {
-        let env = Environment([("TOKEN".into(), "hunter2".into())].into());
+        let env = Environment {
+            own: [("TOKEN".into(), "hunter2".into())].into(),
+            ..Environment::default()
+        };
         assert_eq!(format!("{env:?}"), "{\"TOKEN\"}");
+    }
+
+    #[test]
+    fn a_variable_of_its_own_hides_the_inherited_one() {
+        let pair = |name: &str, value: &str| (OsString::from(name), OsString::from(value));
+        let env = Environment {
+            inherited: Arc::new([pair("A", "theirs"), pair("B", "theirs")].into()),
+            own: [pair("B", "mine"), pair("C", "mine")].into(),
+        };
+        assert_eq!(env.get(OsStr::new("A")), Some(OsStr::new("theirs")));
+        assert_eq!(env.get(OsStr::new("B")), Some(OsStr::new("mine")));
+        let all: Vec<_> = env.iter().collect();
+        assert_eq!(
+            all,
+            [("A", "theirs"), ("B", "mine"), ("C", "mine")]
+                .map(|(n, v)| (OsStr::new(n), OsStr::new(v)))
+        );
     }
 }

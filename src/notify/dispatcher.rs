@@ -30,7 +30,8 @@ pub(super) struct Start {
     pub(super) emit: Emit,
     pub(super) inbox: Receiver<Message>,
     pub(super) woken: Arc<AtomicBool>,
-    pub(super) jobs: Sender<Job>,
+    /// Boxed: the channel has room for a thousand, and touches all of it at the start.
+    pub(super) jobs: Sender<Box<Job>>,
     pub(super) targets: Vec<Arc<TargetSpec>>,
 }
 
@@ -49,7 +50,7 @@ pub(super) struct Dispatcher {
     emit: Emit,
     inbox: Receiver<Message>,
     woken: Arc<AtomicBool>,
-    jobs: Sender<Job>,
+    jobs: Sender<Box<Job>>,
     lanes: Lanes,
     /// After a fault of the outbox nothing is leased before then.
     lease_at: Mono,
@@ -160,12 +161,12 @@ impl Dispatcher {
             slot.unsettled = Some((settlement, now));
             return self.settle_kept(now);
         }
-        let job = Job {
+        let job = Box::new(Job {
             spec: Arc::clone(&slot.lane.spec),
             moved_to: slot.lane.moved_to().map(str::to_owned),
             deadline,
             leased,
-        };
+        });
         // There is room: it was counted before the lease. Without a pool the row goes back.
         if let Err(refused) = self.jobs.try_send(job) {
             let back = Verdict::RetryAt {

@@ -255,7 +255,7 @@ impl Drop for Notify {
 /// What a worker's thread takes with it.
 struct Pool {
     bench: Arc<Bench>,
-    work: Receiver<Job>,
+    work: Receiver<Box<Job>>,
     done: Sender<Message>,
     end: Sender<()>,
 }

@@ -291,7 +291,7 @@ impl Rig {
         let told = Arc::new(Told::default());
         let ear = Arc::clone(&told);
         let notify = Notify::start(Setup {
-            client: Arc::new(Client::new().expect("room for a thread")),
+            client: Arc::new(Client::default()),
             outbox: Arc::clone(&outbox) as Arc<dyn Outbox>,
             targets: targets.into_iter().map(Arc::new).collect(),
             settings: NotifySettings {

@@ -46,14 +46,14 @@ pub(super) struct Bench {
 }
 
 /// The body of one worker's thread.
-pub(super) fn run(bench: &Bench, name: &str, jobs: &Receiver<Job>, done: &Sender<Message>) {
+pub(super) fn run(bench: &Bench, name: &str, jobs: &Receiver<Box<Job>>, done: &Sender<Message>) {
     let place = bench.board.enlist(name);
     for job in jobs {
         let target = Arc::clone(&job.leased.target);
         bench
             .board
             .mark(place, Some(Arc::clone(&target)), clock::wall());
-        let finished = bench.work(job);
+        let finished = bench.work(*job);
         bench.board.mark(place, None, clock::wall());
         // The dispatcher is gone only after it has given us up.
         let _ = done.send(Message::Done(Box::new(finished)));

@@ -69,6 +69,7 @@ fn configure(conn: &Connection, durability: Durability) -> rusqlite::Result<()> 
     conn.pragma_update_and_check(None, "journal_size_limit", limits::STORE_WAL_BYTES, |_| {
         Ok(())
     })?;
+    conn.pragma_update(None, "cache_size", -limits::STORE_WRITER_CACHE_KIB)?;
     conn.pragma_update(None, "foreign_keys", false)?;
     conn.set_prepared_statement_cache_capacity(limits::STORE_STATEMENTS);
     Ok(())

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use r2d2::{ManageConnection, Pool, PooledConnection};
 use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::{Connection, OpenFlags};
+use scheduled_thread_pool::ScheduledThreadPool;
 
 use super::error::StoreError;
 use super::stats::Counters;
@@ -96,9 +97,16 @@ impl ReadPool {
                 conn.pragma_update(None, "query_only", true)
             });
         let epoch = Arc::<AtomicU64>::default();
+        // One thread to open and close connections, not the pool's usual three: few are opened at once.
+        let opener = ScheduledThreadPool::builder()
+            .num_threads(limits::STORE_OPENERS)
+            .thread_name_pattern("store-pool-{}")
+            .build();
         let pool = Pool::builder()
+            .thread_pool(Arc::new(opener))
             .max_size(size.max(1))
             .min_idle(Some(0))
+            .idle_timeout(Some(limits::STORE_READER_IDLE))
             .test_on_check_out(false)
             .connection_timeout(limits::STORE_READ_WAIT)
             .build(Readers {

@@ -40,8 +40,8 @@ impl Actor {
 
     fn try_spawn(&mut self, slot: usize, run: RunId) -> Result<(), SpawnError> {
         let spec = Arc::clone(&self.slots[slot].spec);
-        let path = spec.environment.0.get(std::ffi::OsStr::new("PATH"));
-        let file = child::resolve(&spec.command[0], &spec.directory, path.map(|p| &**p))?;
+        let path = spec.environment.get(std::ffi::OsStr::new("PATH"));
+        let file = child::resolve(&spec.command[0], &spec.directory, path)?;
         let fail = |source: io::Error| SpawnError::System {
             command: spec.command[0].clone(),
             source,

@@ -111,9 +111,8 @@ impl Slot {
         let base = self
             .spec
             .environment
-            .0
             .iter()
-            .map(|(k, v)| (k.clone(), v.clone()));
+            .map(|(k, v)| (k.to_owned(), v.to_owned()));
         let output = output
             .first()
             .map(|path| (procfs::OUTPUT_MARK.into(), path.into()));

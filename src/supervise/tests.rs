@@ -183,7 +183,10 @@ fn program(name: &str, script: &str) -> ProgramSpec {
         name: Arc::from(name),
         command: vec!["/bin/sh".to_owned(), "-c".to_owned(), script.to_owned()],
         directory: PathBuf::from("/"),
-        environment: Environment([("PATH".into(), path)].into()),
+        environment: Environment {
+            own: [("PATH".into(), path)].into(),
+            ..Environment::default()
+        },
         instances: 1,
         autostart: true,
         restart: RestartPolicy::OnFailure,

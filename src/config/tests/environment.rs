@@ -1,6 +1,6 @@
 //! What a program inherits, what it is given, and where secrets come from.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 
 use super::Place;
@@ -11,9 +11,10 @@ fn environment(place: &Place) -> Vec<(String, String)> {
     let programs = place.loaded().settings.programs;
     programs[0]
         .environment
-        .0
         .iter()
         .map(|(k, v)| (text(k), text(v)))
+        .collect::<BTreeMap<_, _>>()
+        .into_iter()
         .collect()
 }
 
