@@ -114,10 +114,11 @@ impl Pulse {
     }
 
     fn hand_on(&self, round: Round, host: Option<crate::model::sample::HostSample>) {
+        self.shared.memory.publish(&round.samples, host);
+        // After it: who reads the count finds the samples.
         self.shared
             .tallies
             .sampled(round.samples.len(), round.unreadable);
-        self.shared.memory.publish(&round.samples, host);
         for member in round.gone {
             // Not heard, it is said again at the next beat.
             let _ = self.keeper.try_send(Box::new(Message::Gone(member)));
