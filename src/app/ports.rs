@@ -38,11 +38,13 @@ impl Ports for SupervisionPorts {
     }
 
     fn open_output(&self, instance: &InstanceName, run: RunId) -> io::Result<Output> {
-        let pipes = self.logs.open_run(instance, run)?;
+        let (pipes, readers) = self.logs.make_run(instance, run)?;
+        let logs = self.logs.clone();
         Ok(Output {
             stdout: pipes.stdout,
             stderr: pipes.stderr,
             paths: pipes.paths.to_vec(),
+            begin: Box::new(move || logs.pump(readers)),
         })
     }
 

@@ -50,7 +50,7 @@ use crossbeam::channel::{Receiver, Sender, bounded};
 use parking_lot::Mutex;
 
 pub use self::holder::HolderSeat;
-pub use self::pipes::{PipeId, RunPipes};
+pub use self::pipes::{PipeId, RunPipes, RunReaders};
 pub use self::print::Terminal;
 pub use self::pump::Notice;
 pub use self::pumping::NoticeSink;
@@ -174,7 +174,11 @@ impl Logs {
     ///
     /// # Errors
     /// No descriptors or no room for the pipes.
-    pub fn open_run(&self, instance: &InstanceName, run: RunId) -> io::Result<RunPipes> {
+    pub fn make_run(
+        &self,
+        instance: &InstanceName,
+        run: RunId,
+    ) -> io::Result<(RunPipes, RunReaders)> {
         let make = |stream| {
             self.0.pipes.make(PipeId {
                 run,
@@ -191,13 +195,29 @@ impl Logs {
             }
         };
         let paths = [self.0.pipes.path_of(&out.id), self.0.pipes.path_of(&err.id)];
-        let pipes = [(out.id, out.reader), (err.id, err.reader)];
-        self.tell(Command::Register(pipes));
-        Ok(RunPipes {
+        let readers = RunReaders([(out.id, out.reader), (err.id, err.reader)]);
+        let pipes = RunPipes {
             stdout: out.writer,
             stderr: err.writer,
             paths,
-        })
+        };
+        Ok((pipes, readers))
+    }
+
+    /// Has the pump read them. Apart from [`Logs::make_run`], so that its wake-up does not compete with the
+    /// spawn; to be said for every run that was made, spawned or not.
+    pub fn pump(&self, readers: RunReaders) {
+        self.tell(Command::Register(readers.0));
+    }
+
+    /// [`Logs::make_run`] and [`Logs::pump`] in one.
+    ///
+    /// # Errors
+    /// No descriptors or no room for the pipes.
+    pub fn open_run(&self, instance: &InstanceName, run: RunId) -> io::Result<RunPipes> {
+        let (pipes, readers) = self.make_run(instance, run)?;
+        self.pump(readers);
+        Ok(pipes)
     }
 
     /// The run of [`Logs::open_run`] was not spawned: its pipes go. Drop its [`RunPipes`] too.

@@ -80,6 +80,10 @@ impl fmt::Display for PipeId {
 /// The folder of pipes in the state directory.
 pub(super) const PIPES: &str = "pipes";
 
+/// Our ends of a run's pipes.
+#[derive(Debug)]
+pub struct RunReaders(pub(super) [(PipeId, OwnedFd); 2]);
+
 /// What a run's process is given. Its own opens, read-write: a supervisor that dies causes no SIGPIPE.
 #[derive(Debug)]
 pub struct RunPipes {

@@ -21,7 +21,7 @@ use crate::child;
 use crate::clock;
 use crate::ids::RunId;
 use crate::limits;
-use crate::model::record::RunStart;
+use crate::model::record::{Record, RunStart};
 use crate::model::status::Desired;
 use crate::procfs;
 
@@ -50,6 +50,8 @@ pub(super) struct Actor {
     /// The members of all live runs, once somebody asked in this round.
     pub members: Option<tree::Members>,
     pub boot_id: String,
+    /// Records of this round, in order.
+    pub told: Vec<Record>,
     board: Arc<Board>,
     views: Vec<Arc<InstanceView>>,
     dirty: Vec<usize>,
@@ -101,6 +103,7 @@ impl Actor {
             pending: Vec::new(),
             stop: None,
             members: None,
+            told: Vec::new(),
             boot_id: procfs::boot_id().unwrap_or_default(),
             board: start.board,
             dirty: Vec::new(),
@@ -137,6 +140,7 @@ impl Actor {
                 self.dispatch(data.u64());
             }
             if !self.take_messages() {
+                self.hand_over();
                 return;
             }
             self.tick();
@@ -235,8 +239,8 @@ impl Actor {
         let is_down = self.slots[slot].instance.desired == Desired::Down;
         let is_done = matches!(notice, Notice::Started(_))
             || (is_down && matches!(notice, Notice::Stopped(_)));
-        self.ports
-            .record(tell::record(&self.slots[slot], notice, started, at));
+        self.told
+            .push(tell::record(&self.slots[slot], notice, started, at));
         if is_done {
             // What follows by itself was asked by nobody.
             self.slots[slot].asked_by = None;
@@ -295,6 +299,14 @@ impl Actor {
         self.sources.remove(&token);
         if let Err(error) = epoll::delete(&self.epoll, fd) {
             log::error!("a process cannot be taken out of the waiting set: {error}");
+        }
+    }
+
+    /// Records what the round told. At its end: those who record it would wake up in the middle of a restart
+    /// and compete with the spawn for the machine.
+    pub fn hand_over(&mut self) {
+        for record in self.told.drain(..) {
+            self.ports.record(record);
         }
     }
 

@@ -56,7 +56,6 @@ pub trait Ports: Send {
 }
 
 /// The writing ends of a run's pipes.
-#[derive(Debug)]
 pub struct Output {
     /// For standard output.
     pub stdout: OwnedFd,
@@ -64,6 +63,9 @@ pub struct Output {
     pub stderr: OwnedFd,
     /// Where they are.
     pub paths: Vec<PathBuf>,
+    /// Begins to read them; to be called after the spawn, whatever came of it: the wake-up of the reader must
+    /// not compete with the spawn.
+    pub begin: Box<dyn FnOnce() + Send>,
 }
 
 /// A tree to be measured.

@@ -59,6 +59,7 @@ impl Actor {
             file_limit: self.file_limit,
             has_own_group: true,
         });
+        (output.begin)();
         let child = spawned.inspect_err(|_| self.ports.output_unused(run))?;
         let (pid, start_ticks) = (child.pid, child.start_ticks);
         let token = self
@@ -306,12 +307,8 @@ impl Actor {
             let Some(slot) = self.slot_of(&start.instance) else {
                 self.end_stranger(&start);
                 let cause = "left the configuration while no supervisor ran";
-                self.ports.record(tell::missed(
-                    &start.instance,
-                    start.run,
-                    cause,
-                    Moment::now(),
-                ));
+                let missed = tell::missed(&start.instance, start.run, cause, Moment::now());
+                self.told.push(missed);
                 continue;
             };
             if self.take_hold(slot, &start) {

@@ -207,6 +207,8 @@ impl Actor {
     pub(super) fn settle(&mut self) {
         while self.release_waiting() {}
         self.go_on_stopping();
+        // Before the answers: who asks has a right to find the events.
+        self.hand_over();
         let slots = &self.slots;
         self.pending.retain(|pending| {
             let results: Option<Vec<VerbResult>> = pending
@@ -297,6 +299,7 @@ impl Actor {
                 .filter(was_killed)
                 .map(|slot| slot.name.clone())
                 .collect();
+            self.hand_over();
             if let Some(reply) = stop.reply.take() {
                 let _ = reply.try_send(stop.report.clone());
             }
@@ -304,11 +307,11 @@ impl Actor {
         self.stop = Some(stop);
     }
 
-    pub(super) fn tell_missed(&self, slot: usize, run: RunId, cause: &str) {
+    pub(super) fn tell_missed(&mut self, slot: usize, run: RunId, cause: &str) {
         let slot = &self.slots[slot];
         let mut record = tell::missed(&slot.name, run, cause, Moment::now());
         record.event.facts.restarts = Some(slot.instance.history.restarts);
-        self.ports.record(record);
+        self.told.push(record);
     }
 }
 

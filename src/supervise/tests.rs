@@ -44,6 +44,7 @@ impl Ports for Kept {
             stdout: open()?,
             stderr: open()?,
             paths: Vec::new(),
+            begin: Box::new(|| ()),
         })
     }
 
