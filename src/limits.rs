@@ -5,6 +5,9 @@ use std::time::Duration;
 /// The kernel shows this much of a thread's name.
 pub const THREAD_NAME_BYTES: usize = 15;
 
+/// Heaps that all threads share.
+pub const HEAPS: i32 = 2;
+
 // app.
 
 /// Faults of the storage on their way to the relay; more at once say nothing new.

@@ -176,6 +176,7 @@ struct Ground {
 
 impl Ground {
     fn prepare(settings: Settings) -> Result<Self, StartError> {
+        crate::thread::share_heaps();
         child::close_inherited_on_exec()?;
         child::adopt_orphans()?;
         let lock = StateLock::acquire(&settings.supervisor.state_dir)?;
