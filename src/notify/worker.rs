@@ -138,8 +138,9 @@ fn log_attempt(job: &Job, report: &Report, verdict: &Verdict) {
     let why = report.error().unwrap_or("taken");
     match verdict {
         Verdict::Delivered { .. } => log::debug!("delivery {id} to {target}: delivered"),
+        // Quiet: every attempt is a row, `status` shows the last fault, and `target.failing` is told aloud.
         Verdict::RetryAt { due, .. } => {
-            log::info!("delivery {id} to {target}: {why}; again at {due}");
+            log::debug!("delivery {id} to {target}: {why}; again at {due}");
         }
         Verdict::Dead => log::warn!("delivery {id} to {target} is given up: {why}"),
         Verdict::Expired => log::warn!("delivery {id} to {target} became too old: {why}"),
