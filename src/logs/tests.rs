@@ -743,6 +743,11 @@ fn a_holder_that_does_not_answer_is_gone_without_and_stops() {
     let pid = rustix::process::Pid::from_child(&holder);
     let signal = |name| rustix::process::kill_process(pid, name).expect("it lives");
     signal(rustix::process::Signal::STOP);
+    // The signal is taken by one thread, which then stops the others.
+    wait_for(|| match crate::procfs::read_stat(holder.id()) {
+        Ok(Some(stat)) if stat.state == b'T' => Ok(()),
+        other => Err(format!("{other:?}")),
+    });
     let (logs, started) = room.start();
     assert!(!started.has_holder);
     rustix::io::write(&pipes.stdout, b"two\n").expect("room");
