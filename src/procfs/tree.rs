@@ -27,21 +27,24 @@ pub struct Root<'a> {
 pub struct OwnIds {
     /// Its pid; as a subreaper it is the parent of its orphans.
     pub pid: u32,
-    /// Its process group.
+    /// Its process group; 0 when that lies outside our pid namespace.
     pub pgrp: u32,
-    /// Its session.
+    /// Its session; 0 when that lies outside our pid namespace.
     pub session: u32,
 }
 
 impl OwnIds {
-    /// Those of this process.
+    /// Those of this process. Without `/proc` it belongs to no group and no session.
     #[must_use]
     pub fn current() -> Self {
-        let raw = |pid: rustix::process::Pid| pid.as_raw_nonzero().get().unsigned_abs();
+        // Not getsid and getpgrp: in a container that was entered from outside both answer 0, which
+        // rustix takes for a bug.
+        let pid = std::process::id();
+        let stat = super::read_stat(pid).ok().flatten().unwrap_or_default();
         Self {
-            pid: std::process::id(),
-            pgrp: raw(rustix::process::getpgrp()),
-            session: rustix::process::getsid(None).map_or(0, raw),
+            pid,
+            pgrp: stat.pgrp,
+            session: stat.session,
         }
     }
 }
