@@ -5,9 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::program::{
-    BackoffPolicy, Environment, LimitAction, ProgramSpec, RestartLimit, RestartPolicy, Signal,
-};
+use crate::model::program::ProgramSpec;
 use crate::model::route::RouteSpec;
 use crate::model::settings::{
     CheckpointSettings, ControlSettings, Durability, LogFormat, LogSettings, MaxAge,
@@ -86,32 +84,7 @@ fn target(name: &str, provider: ProviderSpec) -> Arc<TargetSpec> {
 
 fn program() -> ProgramSpec {
     ProgramSpec {
-        name: Arc::from("web"),
-        command: vec!["true".to_owned()],
-        directory: PathBuf::from("/"),
-        environment: Environment::default(),
-        instances: 1,
-        autostart: true,
-        restart: RestartPolicy::OnFailure,
-        success_exit_codes: vec![0],
-        start_confirm: Duration::from_secs(1),
-        stop_signal: Signal::TERM,
-        stop_timeout: Duration::from_secs(10),
-        depends_on: vec![],
-        backoff: BackoffPolicy {
-            initial: Duration::from_millis(500),
-            max: Duration::from_mins(1),
-            factor: 2.0,
-            jitter: 0.2,
-            reset_after: Duration::from_mins(1),
-        },
-        restart_limit: RestartLimit {
-            count: 5,
-            within: Duration::from_mins(1),
-            then: LimitAction::Fatal,
-        },
-        recover_after: Duration::from_secs(5),
         tags: vec!["game".to_owned()],
-        metrics_interval: Duration::from_secs(5),
+        ..ProgramSpec::fixture("web")
     }
 }

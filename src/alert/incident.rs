@@ -10,7 +10,8 @@
 //!   and where none is open it opens none: a program that ignores TERM is a warning, not a failure;
 //! - when its program is no longer configured, with a `program.stopped` that says so.
 //!
-//! A run that ended well does not resolve: nothing has been seen to run again.
+//! A run that ended well does not resolve: nothing has been seen to run again. Nor does one that the supervisor
+//! ended to start the program anew: nobody said that it is to be down.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -98,8 +99,11 @@ enum Effect {
     None,
 }
 
-const fn effect(kind: EventKind) -> Effect {
-    match kind {
+fn effect(event: &Event) -> Effect {
+    match event.kind {
+        // Ended to be started anew: nobody said that it is to be down.
+        EventKind::ProgramStopped if event.facts.trigger.is_some() => Effect::Ends,
+        EventKind::ProgramKilled if event.facts.trigger.is_some() => Effect::Notes,
         EventKind::ProgramCrashed => Effect::Fails,
         EventKind::ProgramFatal => Effect::GivesUp,
         EventKind::ProgramStarted | EventKind::ProgramAdopted => Effect::Runs,
@@ -188,7 +192,7 @@ impl Incidents {
             .recovered_before(&mut event, &name)
             .into_iter()
             .collect();
-        let effect = effect(event.kind);
+        let effect = effect(&event);
         let incident = match effect {
             Effect::Fails | Effect::GivesUp => Some(self.fail(&event, &name, effect)),
             Effect::Stops => self.resolve(&event, &name, "stopped"),
@@ -202,7 +206,7 @@ impl Incidents {
     /// The end of a run that lasted the wait, told before the tick that would have noticed: the recovery
     /// comes first. By the run's own uptime, never by `now`: the journal may be behind.
     fn recovered_before(&mut self, event: &mut Event, name: &InstanceName) -> Option<Fold> {
-        match effect(event.kind) {
+        match effect(event) {
             Effect::Fails | Effect::Ends | Effect::Stops | Effect::GivesUp => {}
             Effect::Runs | Effect::Notes | Effect::None => return None,
         }
@@ -260,7 +264,7 @@ impl Incidents {
     fn continue_with(&mut self, event: &Event, name: &InstanceName, now: Mono) -> Option<Incident> {
         let open = self.open.get_mut(name)?;
         touch(&mut open.incident, event);
-        match effect(event.kind) {
+        match effect(event) {
             Effect::Runs => open.running = running_since(event, now),
             Effect::Ends => stop_running(open, event),
             Effect::Fails | Effect::GivesUp | Effect::Stops | Effect::Notes | Effect::None => {}

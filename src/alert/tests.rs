@@ -8,6 +8,7 @@ use crate::ids::RunId;
 use crate::model::event::{EventKind, Severity};
 use crate::model::incident::Condition;
 use crate::model::route::RouteSpec;
+use crate::model::trigger::Trigger;
 
 const RECOVER: u64 = 5;
 const RESET: u64 = 20;
@@ -588,5 +589,25 @@ mod routes {
         assert_eq!(delivery.severity, Severity::Info);
         assert_eq!(delivery.due, wall(5));
         assert_eq!(delivery.expires_at, wall(5) + max_age().critical);
+    }
+}
+
+#[test]
+fn an_incident_outlives_a_run_that_is_ended_to_be_started_anew() {
+    for (trigger, is_open) in [(Some(Trigger::Schedule), true), (None, false)] {
+        let mut incidents = incidents();
+        for (kind, seconds) in [
+            (EventKind::ProgramCrashed, 1),
+            (EventKind::ProgramStarted, 2),
+            (EventKind::ProgramKilled, 3),
+            (EventKind::ProgramStopped, 4),
+        ] {
+            let mut event = event(kind, seconds);
+            if matches!(kind, EventKind::ProgramKilled | EventKind::ProgramStopped) {
+                event.facts.trigger = trigger;
+            }
+            let _ = incidents.next(Input::Event(Box::new(event)), at(seconds));
+        }
+        assert_eq!(incidents.open().next().is_some(), is_open, "{trigger:?}");
     }
 }

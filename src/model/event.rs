@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::name::InstanceName;
 use super::program::Signal;
+use super::trigger::Trigger;
 use crate::clock::Wall;
 use crate::ids::{EventId, RunId};
 
@@ -277,6 +278,9 @@ pub struct Facts {
     /// Why, in a few words: `command not found: …`, `restart limit: 5 in 60s`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
+    /// What made the supervisor end the run, when it was neither the program itself nor a person.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trigger: Option<Trigger>,
     /// How long the run had lasted, in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub uptime_s: Option<f64>,

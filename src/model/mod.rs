@@ -13,5 +13,6 @@ pub mod sample;
 pub mod settings;
 pub mod status;
 pub mod target;
+pub mod trigger;
 pub mod urgency;
 pub mod write;

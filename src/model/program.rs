@@ -57,6 +57,42 @@ impl ProgramSpec {
     }
 }
 
+#[cfg(test)]
+impl ProgramSpec {
+    /// One for tests: `name` runs `true`, with the defaults of the configuration, but fatal at its limit.
+    pub(crate) fn fixture(name: &str) -> Self {
+        Self {
+            name: Arc::from(name),
+            command: vec!["true".to_owned()],
+            directory: PathBuf::from("/"),
+            environment: Environment::default(),
+            instances: 1,
+            autostart: true,
+            restart: RestartPolicy::OnFailure,
+            success_exit_codes: vec![0],
+            start_confirm: Duration::from_secs(1),
+            stop_signal: Signal::TERM,
+            stop_timeout: Duration::from_secs(10),
+            depends_on: vec![],
+            backoff: BackoffPolicy {
+                initial: Duration::from_millis(500),
+                max: Duration::from_mins(1),
+                factor: 2.0,
+                jitter: 0.2,
+                reset_after: Duration::from_mins(1),
+            },
+            restart_limit: RestartLimit {
+                count: 5,
+                within: Duration::from_mins(1),
+                then: LimitAction::Fatal,
+            },
+            recover_after: Duration::from_secs(5),
+            tags: vec![],
+            metrics_interval: Duration::from_secs(5),
+        }
+    }
+}
+
 /// Variables by name.
 pub type Variables = BTreeMap<OsString, OsString>;
 

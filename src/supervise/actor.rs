@@ -235,7 +235,7 @@ impl Actor {
             Notice::Started(run) => self.run_start(slot, *run, at),
             _ => None,
         };
-        self.slots[slot].was_killed |= matches!(notice, Notice::Killed(_));
+        self.slots[slot].was_killed |= matches!(notice, Notice::Killed(..));
         let is_down = self.slots[slot].instance.desired == Desired::Down;
         let is_done = matches!(notice, Notice::Started(_))
             || (is_down && matches!(notice, Notice::Stopped(_)));

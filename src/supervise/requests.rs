@@ -5,7 +5,7 @@ use crossbeam::channel::Sender;
 
 use super::StopReport;
 use super::actor::Actor;
-use super::machine::{Down, Input, State};
+use super::machine::{After, Down, Input, State};
 use super::slot::{Obstacle, Slot};
 use super::tell::{self, Moment};
 use crate::ids::RunId;
@@ -274,7 +274,7 @@ impl Actor {
         for slot in stop.waiting.clone() {
             let mut needed_by = self.graph.needed_by(self.slots[slot].program).iter();
             let may_go_on = match &self.slots[slot].instance.state {
-                State::Stopping(stopping) => !stopping.then_start,
+                State::Stopping(stopping) => stopping.after == After::Stay,
                 State::Starting { .. } | State::Running { .. } => {
                     needed_by.any(|program| is_up[*program])
                 }

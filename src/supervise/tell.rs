@@ -9,6 +9,7 @@ use crate::ids::RunId;
 use crate::model::event::{Event, EventKind, Exit, Facts};
 use crate::model::name::InstanceName;
 use crate::model::record::{Record, RunChange, RunStart};
+use crate::model::trigger::Demand;
 
 /// The moment of a record, on both clocks.
 #[derive(Clone, Copy)]
@@ -48,7 +49,7 @@ pub(super) fn record(slot: &Slot, notice: Notice, started: Option<RunStart>, at:
                     exit,
                 })
         }
-        Notice::Stopped(end) => end.map(|(run, exit)| RunChange::Ended {
+        Notice::Stopped(stopped) => stopped.end.map(|(run, exit)| RunChange::Ended {
             run,
             at: at.wall,
             exit,
@@ -56,8 +57,8 @@ pub(super) fn record(slot: &Slot, notice: Notice, started: Option<RunStart>, at:
         Notice::Ready(_)
         | Notice::Restarting(_)
         | Notice::Fatal(_)
-        | Notice::Stopping(_)
-        | Notice::Killed(_) => None,
+        | Notice::Stopping(..)
+        | Notice::Killed(..) => None,
     };
     Record {
         event,
@@ -99,40 +100,47 @@ fn told(slot: &Slot, notice: &Notice, at: Moment) -> (EventKind, Option<RunId>, 
             };
             (EventKind::ProgramFatal, slot.instance.run(), facts)
         }
-        Notice::Stopping(run) => {
+        Notice::Stopping(run, demand) => {
             let facts = Facts {
+                pid: slot.pid(),
                 asked_by,
                 uptime_s: uptime(slot, at),
-                ..pid
+                ..demanded(demand.as_ref())
             };
             (EventKind::ProgramStopping, Some(*run), facts)
         }
-        Notice::Killed(run) => {
+        Notice::Killed(run, demand) => {
             let cause = killed_because(slot, at);
             (
                 EventKind::ProgramKilled,
                 Some(*run),
                 Facts {
                     cause: Some(cause),
+                    trigger: demand.as_ref().map(|demand| demand.trigger),
                     asked_by,
                     ..pid
                 },
             )
         }
-        Notice::Stopped(end) => {
-            let (run, exit) = end.clone().unzip();
-            let uptime_s = run.and_then(|_| uptime(slot, at));
-            (
-                EventKind::ProgramStopped,
-                run,
-                Facts {
-                    exit,
-                    uptime_s,
-                    asked_by,
-                    ..Facts::default()
-                },
-            )
+        Notice::Stopped(stopped) => {
+            let run = stopped.end.as_ref().map(|(run, _)| *run);
+            let facts = Facts {
+                exit: stopped.end.as_ref().map(|(_, exit)| exit.clone()),
+                uptime_s: stopped.uptime.map(seconds),
+                asked_by,
+                ..demanded(stopped.demand.as_ref())
+            };
+            (EventKind::ProgramStopped, run, facts)
         }
+    }
+}
+
+/// Why a run is ended that no person stopped.
+fn demanded(demand: Option<&Demand>) -> Facts {
+    Facts {
+        cause: demand.map(|demand| demand.cause.clone()),
+        trigger: demand.map(|demand| demand.trigger),
+        ..Facts::default()
     }
 }
 
@@ -158,6 +166,7 @@ fn facts_of(slot: &Slot, ended: &Ended) -> Facts {
         pid,
         exit: ended.exit.clone(),
         cause: ended.cause.clone(),
+        trigger: ended.trigger,
         uptime_s: ended.run.map(|_| seconds(ended.uptime)),
         next_restart_s: ended.next.map(|pause| pause.as_secs_f64()),
         ..Facts::default()

@@ -1,6 +1,5 @@
 //! The actor with real processes and ports that only remember.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -13,9 +12,7 @@ use super::*;
 use crate::clock;
 use crate::model::command::{Verb, VerbReply};
 use crate::model::event::{EventKind, Exit};
-use crate::model::program::{
-    BackoffPolicy, Environment, LimitAction, RestartLimit, RestartPolicy, Signal,
-};
+use crate::model::program::{BackoffPolicy, Environment, LimitAction, RestartLimit, Signal};
 use crate::model::status::{Desired, PhaseName};
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -181,21 +178,13 @@ impl Drop for Running {
 fn program(name: &str, script: &str) -> ProgramSpec {
     let path = std::env::var_os("PATH").unwrap_or_default();
     ProgramSpec {
-        name: Arc::from(name),
         command: vec!["/bin/sh".to_owned(), "-c".to_owned(), script.to_owned()],
-        directory: PathBuf::from("/"),
         environment: Environment {
             own: [("PATH".into(), path)].into(),
             ..Environment::default()
         },
-        instances: 1,
-        autostart: true,
-        restart: RestartPolicy::OnFailure,
-        success_exit_codes: vec![0],
         start_confirm: Duration::from_millis(20),
-        stop_signal: Signal::TERM,
         stop_timeout: Duration::from_secs(5),
-        depends_on: Vec::new(),
         backoff: BackoffPolicy {
             initial: Duration::ZERO,
             max: Duration::ZERO,
@@ -208,9 +197,7 @@ fn program(name: &str, script: &str) -> ProgramSpec {
             within: Duration::from_mins(1),
             then: LimitAction::Fatal,
         },
-        recover_after: Duration::from_secs(5),
-        tags: Vec::new(),
-        metrics_interval: Duration::from_secs(5),
+        ..ProgramSpec::fixture(name)
     }
 }
 

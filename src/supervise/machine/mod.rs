@@ -19,6 +19,7 @@ use crate::ids::RunId;
 use crate::model::event::Exit;
 use crate::model::program::{ProgramSpec, Signal};
 use crate::model::status::{Desired, PhaseName};
+use crate::model::trigger::{Demand, Trigger};
 
 /// One instance: what is wanted, where it stands, what it went through.
 #[derive(Clone, Debug, PartialEq)]
@@ -108,8 +109,34 @@ pub struct Stopping {
     pub killed: bool,
     /// How the main process ended, once it has.
     pub main: Option<Exit>,
-    /// Start again afterwards.
-    pub then_start: bool,
+    /// When the run was spawned, when that is known.
+    pub up_since: Option<Mono>,
+    /// How long the run lasted, once its main process has ended.
+    pub uptime: Option<Duration>,
+    /// What follows.
+    pub after: After,
+}
+
+/// What follows an end that was asked for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum After {
+    /// It stays down.
+    Stay,
+    /// It is started again, as a person wants it.
+    Start,
+    /// It is started again, for this reason.
+    Again(Demand),
+}
+
+impl After {
+    /// Why it is ended, when no person asked.
+    #[must_use]
+    pub fn demand(&self) -> Option<Demand> {
+        match self {
+            Self::Stay | Self::Start => None,
+            Self::Again(demand) => Some(demand.clone()),
+        }
+    }
 }
 
 /// What an instance went through.
@@ -149,6 +176,8 @@ pub enum Input {
         /// Trying again cannot help: no such command.
         permanent: bool,
     },
+    /// The run is to be ended and the program started again.
+    Demand(RunId, Demand),
     /// The main process of the run ended.
     Exited(RunId, Exit),
     /// Nothing of the run's tree is left.
@@ -185,12 +214,23 @@ pub enum Notice {
     Restarting(Duration),
     /// Given up.
     Fatal(String),
-    /// It was asked to end.
-    Stopping(RunId),
-    /// It had to be killed.
-    Killed(RunId),
-    /// It is down as asked, and how its main process ended.
-    Stopped(Option<(RunId, Exit)>),
+    /// It was asked to end, by a person or for this reason.
+    Stopping(RunId, Option<Demand>),
+    /// It had to be killed; it had been asked to end by a person or for this reason.
+    Killed(RunId, Option<Demand>),
+    /// It is down as asked.
+    Stopped(Stopped),
+}
+
+/// An end that was asked for and has come.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Stopped {
+    /// The run and how its main process ended; none when nothing ran.
+    pub end: Option<(RunId, Exit)>,
+    /// How long the run lasted.
+    pub uptime: Option<Duration>,
+    /// Why, when no person asked.
+    pub demand: Option<Demand>,
 }
 
 /// How a run ended.
@@ -202,6 +242,8 @@ pub struct Ended {
     pub exit: Option<Exit>,
     /// More, in words.
     pub cause: Option<String>,
+    /// Why the supervisor ended it, when it did.
+    pub trigger: Option<Trigger>,
     /// How long it had run.
     pub uptime: Duration,
     /// The pause to the next start, if there will be one.

@@ -3,12 +3,16 @@
 use std::time::Duration;
 
 use super::super::backoff;
-use super::{Action, Context, Down, Ended, Input, Instance, Notice, State, Stopping};
+use super::{
+    Action, After, Context, Down, Ended, Input, Instance, Notice, State, Stopped, Stopping,
+};
+use crate::clock::Mono;
 use crate::ids::RunId;
 use crate::limits;
 use crate::model::event::Exit;
 use crate::model::program::{LimitAction, RestartPolicy, Signal};
 use crate::model::status::Desired;
+use crate::model::trigger::Demand;
 use crate::text;
 
 /// A step under way.
@@ -16,6 +20,14 @@ pub(super) struct Step<'a> {
     instance: Instance,
     cx: &'a Context<'a>,
     actions: Vec<Action>,
+}
+
+/// What a run was when it was asked to end.
+enum Was {
+    /// Up, since then.
+    Up(Mono),
+    /// Over, but for something of its tree; and how its main process had ended.
+    Ended(Option<Exit>),
 }
 
 impl<'a> Step<'a> {
@@ -30,12 +42,13 @@ impl<'a> Step<'a> {
     pub(super) fn take(mut self, input: Input) -> (Instance, Vec<Action>) {
         match input {
             Input::Start => self.start(),
-            Input::Stop => self.stop(false),
+            Input::Stop => self.stop(After::Stay),
             Input::Restart => self.restart(),
             Input::Kill => self.kill(),
             Input::Ready => self.ready(),
             Input::Spawned(run) => self.spawned(run),
             Input::SpawnFailed { cause, permanent } => self.spawn_failed(cause, permanent),
+            Input::Demand(run, demand) => self.demand(run, demand),
             Input::Exited(run, exit) => self.exited(run, exit),
             Input::TreeGone(run) => self.tree_gone(run),
             Input::Tick => self.tick(),
@@ -61,8 +74,12 @@ impl<'a> Step<'a> {
                 self.forgive();
                 self.clear_or_spawn(left);
             }
-            State::Stopping(stopping) => stopping.then_start = true,
-            State::Waiting
+            State::Stopping(stopping) if stopping.after == After::Stay => {
+                stopping.after = After::Start;
+            }
+            // On its way up, or to be started again already.
+            State::Stopping(_)
+            | State::Waiting
             | State::Clearing { .. }
             | State::Spawning
             | State::Starting { .. }
@@ -108,16 +125,16 @@ impl<'a> Step<'a> {
             .push(Action::Signal(run, self.cx.spec.stop_signal));
     }
 
-    fn stop(&mut self, then_start: bool) {
-        if !then_start {
+    fn stop(&mut self, after: After) {
+        if after == After::Stay {
             self.instance.desired = Desired::Down;
         }
         match &mut self.instance.state {
             State::Down(Down::Stopped) => {}
-            State::Waiting | State::Spawning => self.stopped(None),
+            State::Waiting | State::Spawning => self.stopped(Stopped::default()),
             State::Down(_) | State::Backoff { .. } => match self.instance.run() {
-                None => self.stopped(None),
-                Some(run) => self.stop_run(run, self.last_exit(), then_start),
+                None => self.stopped(Stopped::default()),
+                Some(run) => self.stop_run(run, Was::Ended(self.last_exit()), after),
             },
             State::Clearing { run, kill_at, .. } => {
                 let (run, kill_at) = (*run, *kill_at);
@@ -129,15 +146,36 @@ impl<'a> Step<'a> {
                     kill_at,
                     killed: false,
                     main,
-                    then_start,
+                    up_since: None,
+                    uptime: None,
+                    after,
                 });
             }
-            State::Starting { run, .. } | State::Running { run, .. } => {
-                let run = *run;
-                self.tell(Notice::Stopping(run));
-                self.stop_run(run, None, then_start);
+            State::Starting { run, since } | State::Running { run, since } => {
+                let (run, since) = (*run, *since);
+                self.tell(Notice::Stopping(run, after.demand()));
+                self.stop_run(run, Was::Up(since), after);
             }
-            State::Stopping(stopping) => stopping.then_start = then_start,
+            State::Stopping(stopping) => stopping.after = after,
+        }
+    }
+
+    /// A run that is over, or on its way to be, needs no second end.
+    fn demand(&mut self, run: RunId, demand: Demand) {
+        match &self.instance.state {
+            State::Starting { run: current, .. } | State::Running { run: current, .. }
+                if *current == run =>
+            {
+                self.stop(After::Again(demand));
+            }
+            State::Down(_)
+            | State::Waiting
+            | State::Clearing { .. }
+            | State::Spawning
+            | State::Starting { .. }
+            | State::Running { .. }
+            | State::Backoff { .. }
+            | State::Stopping(_) => {}
         }
     }
 
@@ -145,8 +183,12 @@ impl<'a> Step<'a> {
         self.instance.history.last_exit.clone()
     }
 
-    fn stop_run(&mut self, run: RunId, main: Option<Exit>, then_start: bool) {
+    fn stop_run(&mut self, run: RunId, was: Was, after: After) {
         let now = self.cx.now;
+        let (main, up_since) = match was {
+            Was::Up(since) => (None, Some(since)),
+            Was::Ended(exit) => (exit, None),
+        };
         let kill_at = now + self.cx.spec.stop_timeout;
         self.instance.state = State::Stopping(Stopping {
             run,
@@ -154,15 +196,17 @@ impl<'a> Step<'a> {
             kill_at,
             killed: false,
             main,
-            then_start,
+            up_since,
+            uptime: None,
+            after,
         });
         self.actions
             .push(Action::Signal(run, self.cx.spec.stop_signal));
     }
 
-    fn stopped(&mut self, end: Option<(RunId, Exit)>) {
+    fn stopped(&mut self, stopped: Stopped) {
         self.instance.state = State::Down(Down::Stopped);
-        self.tell(Notice::Stopped(end));
+        self.tell(Notice::Stopped(stopped));
     }
 
     fn restart(&mut self) {
@@ -170,7 +214,7 @@ impl<'a> Step<'a> {
         match &self.instance.state {
             State::Starting { .. } | State::Running { .. } => {
                 self.forgive();
-                self.stop(true);
+                self.stop(After::Start);
             }
             State::Down(_)
             | State::Waiting
@@ -245,6 +289,7 @@ impl<'a> Step<'a> {
                     run: None,
                     exit: None,
                     cause: Some(cause),
+                    trigger: None,
                     uptime: Duration::ZERO,
                     next: None,
                 });
@@ -275,12 +320,14 @@ impl<'a> Step<'a> {
                     run: Some(run),
                     exit: Some(exit),
                     cause: None,
+                    trigger: None,
                     uptime,
                     next: None,
                 });
             }
             State::Stopping(stopping) if stopping.run == run && stopping.main.is_none() => {
                 stopping.main = Some(exit.clone());
+                stopping.uptime = stopping.up_since.map(|since| self.cx.now.since(since));
                 self.instance.history.last_exit = Some(exit);
                 // What the group signal did not reach (a descendant in a session of its own) hears it as
                 // soon as the main process no longer does its own tidying up.
@@ -302,15 +349,19 @@ impl<'a> Step<'a> {
     }
 
     fn ended(&mut self, end: Ended) {
-        if end.uptime >= self.cx.spec.backoff.reset_after {
-            self.instance.history.streak = 0;
-            self.instance.history.cooling = false;
-        }
+        self.forget_if_stable(end.uptime);
         let is_success = matches!(end.exit, Some(Exit::Code(code)) if self.cx.spec.success_exit_codes.contains(&code));
         if is_success {
             self.succeeded(end);
         } else {
             self.failed(end);
+        }
+    }
+
+    fn forget_if_stable(&mut self, uptime: Duration) {
+        if uptime >= self.cx.spec.backoff.reset_after {
+            self.instance.history.streak = 0;
+            self.instance.history.cooling = false;
         }
     }
 
@@ -419,12 +470,8 @@ impl<'a> Step<'a> {
                 *left = None;
             }
             State::Stopping(stopping) if stopping.run == run => {
-                let end = stopping.main.clone().map(|exit| (run, exit));
-                let then_start = stopping.then_start;
-                self.stopped(end);
-                if then_start {
-                    self.await_needs(None);
-                }
+                let stopping = stopping.clone();
+                self.stop_is_over(stopping);
             }
             // A late report about an earlier run.
             State::Down(_)
@@ -434,6 +481,54 @@ impl<'a> Step<'a> {
             | State::Starting { .. }
             | State::Running { .. }
             | State::Backoff { .. }
+            | State::Stopping(_) => {}
+        }
+    }
+
+    fn stop_is_over(&mut self, stopping: Stopping) {
+        let (run, exit, uptime) = (stopping.run, stopping.main, stopping.uptime);
+        let stopped = |demand| Stopped {
+            end: exit.clone().map(|exit| (run, exit)),
+            uptime,
+            demand,
+        };
+        match stopping.after {
+            After::Stay => self.stopped(stopped(None)),
+            After::Start => {
+                self.stopped(stopped(None));
+                self.await_needs(None);
+            }
+            After::Again(demand) if demand.is_failure => {
+                let uptime = uptime.unwrap_or_default();
+                self.forget_if_stable(uptime);
+                self.failed(Ended {
+                    run: Some(run),
+                    exit,
+                    cause: Some(demand.cause),
+                    trigger: Some(demand.trigger),
+                    uptime,
+                    next: None,
+                });
+                self.nothing_is_left();
+            }
+            After::Again(demand) => {
+                self.stopped(stopped(Some(demand)));
+                self.await_needs(None);
+            }
+        }
+    }
+
+    /// The tree of the run that failed has gone already.
+    fn nothing_is_left(&mut self) {
+        match &mut self.instance.state {
+            State::Backoff { left, .. }
+            | State::Down(Down::Exited { left } | Down::Fatal { left, .. }) => *left = None,
+            State::Down(Down::Stopped)
+            | State::Waiting
+            | State::Clearing { .. }
+            | State::Spawning
+            | State::Starting { .. }
+            | State::Running { .. }
             | State::Stopping(_) => {}
         }
     }
@@ -459,9 +554,10 @@ impl<'a> Step<'a> {
                 let run = stopping.run;
                 stopping.kill_at = now + limits::KILL_AGAIN_AFTER;
                 let first = !std::mem::replace(&mut stopping.killed, true);
+                let demand = stopping.after.demand();
                 self.actions.push(Action::Signal(run, Signal::KILL));
                 if first {
-                    self.tell(Notice::Killed(run));
+                    self.tell(Notice::Killed(run, demand));
                 }
             }
             // Not due.

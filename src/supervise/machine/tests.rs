@@ -1,42 +1,14 @@
 //! Tables for single rules, and an exhaustive walk over all short histories.
 
-use std::path::PathBuf;
-use std::sync::Arc;
-
 use super::*;
 use crate::limits;
-use crate::model::program::{BackoffPolicy, Environment, LimitAction, RestartLimit, RestartPolicy};
+use crate::model::program::{LimitAction, RestartLimit, RestartPolicy};
 
 fn spec() -> ProgramSpec {
-    ProgramSpec {
-        name: Arc::from("web"),
-        command: vec!["true".to_owned()],
-        directory: PathBuf::from("/"),
-        environment: Environment::default(),
-        instances: 1,
-        autostart: true,
-        restart: RestartPolicy::OnFailure,
-        success_exit_codes: vec![0],
-        start_confirm: Duration::from_secs(1),
-        stop_signal: Signal::TERM,
-        stop_timeout: Duration::from_secs(10),
-        depends_on: vec![],
-        backoff: BackoffPolicy {
-            initial: Duration::from_millis(500),
-            max: Duration::from_mins(1),
-            factor: 2.0,
-            jitter: 0.0,
-            reset_after: Duration::from_mins(1),
-        },
-        restart_limit: RestartLimit {
-            count: 2,
-            within: Duration::from_mins(1),
-            then: LimitAction::Fatal,
-        },
-        recover_after: Duration::from_secs(5),
-        tags: vec![],
-        metrics_interval: Duration::from_secs(5),
-    }
+    let mut spec = ProgramSpec::fixture("web");
+    spec.backoff.jitter = 0.0;
+    spec.restart_limit.count = 2;
+    spec
 }
 
 /// The machine with a world around it that obeys: spawns work, and every process is kept account of.
@@ -107,6 +79,16 @@ impl World {
         {
             self.feed(spec, Input::TreeGone(run));
         }
+    }
+
+    fn demand(&mut self, spec: &ProgramSpec, is_failure: bool) {
+        let run = self.main.unwrap_or_else(RunId::new);
+        let demand = Demand {
+            trigger: Trigger::Liveness,
+            cause: "no answer".to_owned(),
+            is_failure,
+        };
+        self.feed(spec, Input::Demand(run, demand));
     }
 
     fn crash(&mut self, spec: &ProgramSpec) {
@@ -266,7 +248,7 @@ fn a_program_that_does_not_stop_is_killed_after_the_grace_and_again_until_it_is_
         world
             .told
             .iter()
-            .filter(|n| matches!(n, Notice::Killed(_)))
+            .filter(|n| matches!(n, Notice::Killed(..)))
             .count(),
         1
     );
@@ -285,6 +267,60 @@ fn a_program_that_does_not_stop_is_killed_after_the_grace_and_again_until_it_is_
     );
     world.empty(&spec);
     assert_eq!(world.phase(), PhaseName::Stopped);
+}
+
+#[test]
+fn a_run_that_fails_a_demand_counts_as_crashed_however_it_ends() {
+    let spec = spec();
+    let mut world = World::up(&spec);
+    world.wait(&spec, Duration::from_secs(2));
+    world.demand(&spec, true);
+    assert_eq!(world.phase(), PhaseName::Stopping);
+    assert_eq!(world.signals, [Signal::TERM]);
+    world.exit(&spec, Exit::Code(0));
+    world.empty(&spec);
+    assert_eq!(world.phase(), PhaseName::Backoff);
+    let crashed = world.told.iter().find_map(|notice| match notice {
+        Notice::Crashed(ended) => Some(ended.clone()),
+        _ => None,
+    });
+    let crashed = crashed.expect("a failure is told");
+    assert_eq!(crashed.trigger, Some(Trigger::Liveness));
+    assert_eq!(crashed.exit, Some(Exit::Code(0)));
+    assert_eq!(crashed.uptime, Duration::from_secs(2));
+    assert_eq!(crashed.next, Some(spec.backoff.initial));
+    world.wait(&spec, spec.backoff.initial);
+    assert_eq!(world.phase(), PhaseName::Starting);
+}
+
+#[test]
+fn a_planned_restart_follows_at_once_and_is_held_against_nobody() {
+    let mut spec = spec();
+    spec.restart = RestartPolicy::Never;
+    let mut world = World::up(&spec);
+    world.wait(&spec, Duration::from_secs(2));
+    world.demand(&spec, false);
+    world.exit(&spec, Exit::Code(143));
+    world.empty(&spec);
+    assert_eq!(world.instance.state, State::Waiting);
+    world.feed(&spec, Input::Ready);
+    assert_eq!(world.phase(), PhaseName::Starting);
+    assert_eq!(world.instance.history.streak, 0);
+    let is_crash = world.told.iter().any(|n| matches!(n, Notice::Crashed(_)));
+    assert!(!is_crash, "{:?}", world.told);
+}
+
+#[test]
+fn a_person_who_stops_what_is_being_restarted_has_the_last_word() {
+    let spec = spec();
+    for is_failure in [true, false] {
+        let mut world = World::up(&spec);
+        world.demand(&spec, is_failure);
+        world.feed(&spec, Input::Stop);
+        world.exit(&spec, Exit::Code(0));
+        world.empty(&spec);
+        assert_eq!(world.phase(), PhaseName::Stopped);
+    }
 }
 
 #[test]
@@ -322,7 +358,7 @@ fn a_missing_command_is_fatal_and_a_full_process_table_is_tried_again() {
     }
 }
 
-const STEPS: usize = 11;
+const STEPS: usize = 13;
 
 fn step(world: &mut World, spec: &ProgramSpec, which: usize) {
     match which {
@@ -340,7 +376,9 @@ fn step(world: &mut World, spec: &ProgramSpec, which: usize) {
             world.feed(spec, Input::Exited(late, Exit::Code(1)));
             world.feed(spec, Input::TreeGone(late));
         }
-        _ => world.wait(spec, Duration::from_millis(1)),
+        10 => world.wait(spec, Duration::from_millis(1)),
+        11 => world.demand(spec, true),
+        _ => world.demand(spec, false),
     }
 }
 
