@@ -3,6 +3,7 @@
 pub mod command;
 pub mod delivery;
 pub mod event;
+pub mod fingerprint;
 pub mod incident;
 pub mod log;
 pub mod name;
