@@ -13,12 +13,13 @@
 //! | [`alert`] | events to incidents to routes, all pure | |
 //! | [`journal`] | one event to one durable write | alert |
 //! | [`store`] | the only room with SQL | |
+//! | [`history`] | what happened, told and classified | store |
 //! | [`cache`] | what was read, until it changes | |
 //! | [`fetch`] | the one HTTP client | |
 //! | [`notify`] | deliveries to targets | alert, fetch |
 //! | [`shutdown`], [`signals`] | the ordered end; the signals that ask for it | |
 //! | [`terminal`] | the one bounded writer to the terminal, and the logger | |
-//! | [`control`] | the socket: status and commands | alert, store, supervise |
+//! | [`control`] | the socket: status and commands | alert, history, store, supervise |
 //! | [`cli`] | the command line | app, config, control, store |
 //! | [`app`] | builds all of it, in order | all but cli |
 //!
@@ -41,6 +42,7 @@ pub mod clock;
 pub mod config;
 pub mod control;
 pub mod fetch;
+pub mod history;
 pub mod ids;
 pub mod journal;
 pub mod limits;

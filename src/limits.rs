@@ -207,6 +207,45 @@ const _: () = assert!(INBOX_CONNECTIONS <= CONTROL_CONNECTIONS);
 const _: () = assert!(CONTROL_SLICE.as_nanos() < CONTROL_STOP_GRACE.as_nanos());
 const _: () = assert!(DELIVERY_WAIT.as_nanos() < CLIENT_TIMEOUT.as_nanos());
 
+// history.
+
+/// Ends of runs whose spacing is looked at; a crash loop makes a thousand an hour, and the latest tell enough.
+pub const PATTERN_POINTS: usize = 500;
+
+/// Fewer ends have no pattern.
+pub const PATTERN_LEAST: usize = 3;
+
+/// Fewer ends are not called periodic: their gaps are alike by chance too easily.
+pub const PATTERN_PERIODIC_LEAST: usize = 4;
+
+/// No period is shorter; what comes more often is a loop.
+pub const PATTERN_PERIOD_MIN: Duration = Duration::from_secs(30);
+
+/// Ends no further apart than this are close together.
+pub const PATTERN_SHORT_GAP: Duration = Duration::from_mins(5);
+
+/// Ends at least this far apart have little to do with each other.
+pub const PATTERN_LONG_GAP: Duration = Duration::from_hours(1);
+
+/// A run no longer than this ended soon after its start, whatever the pause before it was.
+pub const PATTERN_SHORT_RUN: Duration = Duration::from_secs(30);
+
+/// Ends that `explain` tells when nobody says how many.
+pub const EXPLAIN_DEFAULT: usize = 5;
+
+/// Ends that `explain` tells of all chosen instances together: each takes up to 5 KiB.
+pub const EXPLAIN_ENDS: usize = 5_000;
+
+/// Events read for each end that is told: its start, what came before it, its stop, what followed.
+pub const EXPLAIN_EVENTS_PER_END: usize = 12;
+
+/// Of what went before an end so many facts are told, the latest.
+pub const EXPLAIN_BEFORE: usize = 5;
+
+const _: () = assert!(PATTERN_LEAST <= PATTERN_PERIODIC_LEAST);
+const _: () = assert!(PATTERN_PERIODIC_LEAST < PATTERN_POINTS);
+const _: () = assert!(EXPLAIN_ENDS * EXPLAIN_EVENTS_PER_END <= STORE_READ_ROWS);
+
 // logs.
 
 /// What the kernel gives a pipe.

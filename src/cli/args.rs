@@ -39,6 +39,8 @@ pub enum Command {
     },
     /// Show what happened
     Events(EventsArgs),
+    /// Tell why programs ended and restarted, newest first, and what pattern there is in it
+    Explain(ExplainArgs),
     /// Start programs, with what they depend on
     Start(VerbArgs),
     /// Stop programs
@@ -83,6 +85,20 @@ pub struct EventsArgs {
     /// Only these, like `program.crashed` or `program.*`; may be repeated
     #[arg(long = "type", value_name = "TYPE")]
     pub types: Vec<String>,
+}
+
+/// `explain`.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct ExplainArgs {
+    /// Programs, instances (`web:0`), globs (`web*`), `tag:NAME`, or `all`
+    #[arg(required = true, value_name = "NAME")]
+    pub names: Vec<String>,
+    /// One JSON list
+    #[arg(long)]
+    pub json: bool,
+    /// The last N ends of each [default: 5]
+    #[arg(short = 'n', long = "lines", value_name = "N")]
+    pub last: Option<usize>,
 }
 
 /// From when on.

@@ -7,7 +7,8 @@ use std::path::Path;
 use super::args::EventsArgs;
 use super::connect::Place;
 use super::format::when;
-use super::output::{Failure, Out, Style, chain, complain};
+use super::output::{Failure, Out, Style, complain};
+use super::stored;
 use super::table::{Paint, fit};
 use crate::clock::{Wall, wall};
 use crate::control::api::EventLine;
@@ -17,7 +18,6 @@ use crate::control::sources::{End, EventQuery, StoreView};
 use crate::ids::EventId;
 use crate::limits;
 use crate::model::event::Severity;
-use crate::store::{OpenError, Store};
 use crate::text;
 
 /// `jikimi events`.
@@ -47,31 +47,18 @@ pub fn events(place: &Place, asked: &EventsArgs, out: &mut Out) -> Result<(), Fa
     }
     let Some(state_dir) = state_dir else {
         found?;
-        return Err(Failure::NotRunning(
-            "no supervisor answers, and where its database is is not known; say --config"
-                .to_owned(),
-        ));
+        return Err(stored::nowhere());
     };
-    stored(&state_dir, asked, &query, &mut printer)
+    from_store(&state_dir, asked, &query, &mut printer)
 }
 
-fn stored(
+fn from_store(
     state_dir: &Path,
     asked: &EventsArgs,
     query: &EventQuery,
     printer: &mut Printer<'_>,
 ) -> Result<(), Failure> {
-    let store = Store::open_read_only(state_dir).map_err(|error| {
-        let text = format!("no supervisor answers, and {}", chain(&error));
-        match error {
-            OpenError::Missing { .. } => Failure::NotRunning(text),
-            _ => Failure::Failed(text),
-        }
-    })?;
-    complain(&format!(
-        "no supervisor answers; this is what is stored in {}",
-        state_dir.display()
-    ));
+    let store = stored::open(state_dir)?;
     printer.all(asked.last, query, &mut |query| {
         let events = StoreView::events(&store, query);
         let events = events.map_err(|e| Failure::Failed(e.to_string()))?;

@@ -4,12 +4,14 @@
 mod args;
 mod connect;
 mod events;
+mod explain;
 mod format;
 mod inbox;
 mod notify;
 mod output;
 mod run;
 mod status;
+mod stored;
 mod table;
 mod verbs;
 
@@ -54,6 +56,7 @@ fn dispatch(args: Args) -> Result<ExitCode, Failure> {
         Command::Check => run::check(&place, &mut Out::stdout()),
         Command::Status { json } => status::status(&place, json, &mut Out::stdout()),
         Command::Events(asked) => events::events(&place, &asked, &mut Out::stdout()),
+        Command::Explain(asked) => explain::explain(&place, &asked, &mut Out::stdout()),
         Command::Start(asked) => verbs::verb(&place, verbs::START, &asked),
         Command::Stop(asked) => verbs::verb(&place, verbs::STOP, &asked),
         Command::Restart(asked) => verbs::verb(&place, verbs::RESTART, &asked),
@@ -99,6 +102,8 @@ mod tests {
             &["jikimi"][..],
             &["jikimi", "explode"],
             &["jikimi", "stop"],
+            &["jikimi", "explain"],
+            &["jikimi", "explain", "web", "-n", "some"],
             &["jikimi", "status", "web"],
             &["jikimi", "events", "-n", "many"],
             &["jikimi", "events", "--since", "yesterday"],

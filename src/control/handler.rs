@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::api::{self, EventLine, Parts, ShutdownAnswer, TestAnswer, VerbAnswer};
 use super::conn::Peer;
+use super::explain;
 use super::http::Request;
 use super::response::{Problem, Response};
 use super::routes::{Route, route};
@@ -62,6 +63,10 @@ impl Api {
             Route::Targets => Ok(Response::json(200, &(self.sources.targets)())),
             Route::Events(query) => self.events(&query),
             Route::Stream(query) => self.stream(query, call),
+            Route::Explain(query) => {
+                let accounts = explain::live(&self.sources, &query).map_err(Problem::from)?;
+                Ok(Response::json(200, &accounts))
+            }
             Route::Delivery { id, wait } => self.delivery(id, wait, call),
             Route::Verb {
                 verb,

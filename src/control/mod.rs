@@ -9,6 +9,7 @@ pub mod api;
 pub mod client;
 pub mod conn;
 pub mod discover;
+pub mod explain;
 pub mod handler;
 pub mod http;
 pub mod registry;

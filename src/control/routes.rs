@@ -1,5 +1,6 @@
 //! Which request means what: method, path and query to a [`Route`]. Pure; answers nothing itself.
 
+use super::explain::ExplainQuery;
 use super::http::Request;
 use super::response::Problem;
 use super::sources::{End, EventQuery};
@@ -18,6 +19,8 @@ pub enum Route {
     Events(EventQuery),
     /// Events as they come.
     Stream(EventQuery),
+    /// Why instances ended.
+    Explain(ExplainQuery),
     /// The targets.
     Targets,
     /// One delivery, held while it is under way when `wait`.
@@ -77,6 +80,7 @@ fn resource(rest: &[&str], request: &Request) -> Option<Resource> {
         ["events", "stream"] => (GET, event_query(request).map(Route::Stream)),
         ["deliveries", id] => (GET, delivery(id, request)),
         ["shutdown"] => (POST, Ok(Route::Shutdown)),
+        ["programs", name, "explain"] => (GET, explain(name, request).map(Route::Explain)),
         ["programs", name, verb] => (POST, program_verb(name, verb, request)?),
         _ => return None,
     })
@@ -102,6 +106,18 @@ fn program_verb(name: &str, verb: &str, request: &Request) -> Option<Result<Rout
         patterns,
         wait,
     }))
+}
+
+fn explain(name: &str, request: &Request) -> Result<ExplainQuery, Problem> {
+    let patterns = std::iter::once(name)
+        .chain(request.params("name"))
+        .map(str::to_owned)
+        .collect();
+    let last = request.param("last");
+    Ok(ExplainQuery {
+        patterns,
+        last: last.map_or(Ok(limits::EXPLAIN_DEFAULT), count)?,
+    })
 }
 
 fn delivery(id: &str, request: &Request) -> Result<Route, Problem> {
@@ -201,7 +217,7 @@ mod tests {
 
     #[test]
     fn every_path_has_one_method_and_unknown_ones_are_not_found() {
-        let known: [(&str, &[&str]); 9] = [
+        let known: [(&str, &[&str]); 10] = [
             (GET, &["healthz"]),
             (GET, &["api", "v1", "status"]),
             (GET, &["api", "v1", "targets"]),
@@ -212,6 +228,7 @@ mod tests {
                 &["api", "v1", "deliveries", "01ARZ3NDEKTSV4RRFFQ69G5FAV"],
             ),
             (POST, &["api", "v1", "shutdown"]),
+            (GET, &["api", "v1", "programs", "web:0", "explain"]),
             (POST, &["api", "v1", "programs", "web:0", "stop"]),
             (POST, &["api", "v1", "targets", "ops", "test"]),
         ];

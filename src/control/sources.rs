@@ -9,11 +9,13 @@ use crossbeam::channel::Sender;
 
 use super::api::DeliveryLine;
 use crate::clock::{Mono, Wall};
+use crate::history::explain::Account;
 use crate::ids::{DeliveryId, EventId};
 use crate::model::command::Command;
 use crate::model::event::{Event, EventKind};
 use crate::model::name::InstanceName;
 use crate::model::sample::Sample;
+use crate::model::status::PhaseName;
 use crate::model::target::TargetView;
 use crate::supervise::board::Board;
 
@@ -69,6 +71,12 @@ pub trait StoreView: Send + Sync {
 
     /// One delivery.
     fn delivery(&self, id: DeliveryId) -> Result<Option<DeliveryLine>, SourceError>;
+
+    /// The instances that are known, and where each stood when that was last written.
+    fn states(&self) -> Result<Vec<(InstanceName, PhaseName)>, SourceError>;
+
+    /// What is known of the latest `last` ends of an instance.
+    fn account(&self, name: &InstanceName, last: usize) -> Result<Account, SourceError>;
 
     /// Rises with every commit that adds events.
     fn generation(&self) -> u64;

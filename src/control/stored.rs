@@ -4,8 +4,11 @@ use std::time::Duration;
 
 use super::api::DeliveryLine;
 use super::sources::{End, EventQuery, SourceError, StoreView};
+use crate::history::explain::{self, Account};
 use crate::ids::DeliveryId;
 use crate::model::event::Event;
+use crate::model::name::InstanceName;
+use crate::model::status::PhaseName;
 use crate::store::{DeliveryView, EventFilter, Store, StoreError};
 
 impl StoreView for Store {
@@ -24,6 +27,15 @@ impl StoreView for Store {
     fn delivery(&self, id: DeliveryId) -> Result<Option<DeliveryLine>, SourceError> {
         let found = Store::delivery(self, id).map_err(|e| said(&e))?;
         Ok(found.map(DeliveryLine::from))
+    }
+
+    fn states(&self) -> Result<Vec<(InstanceName, PhaseName)>, SourceError> {
+        let states = self.instance_states().map_err(|e| said(&e))?;
+        Ok(states.into_iter().map(|s| (s.instance, s.phase)).collect())
+    }
+
+    fn account(&self, name: &InstanceName, last: usize) -> Result<Account, SourceError> {
+        explain::account(self, name, last).map_err(|e| said(&e))
     }
 
     fn generation(&self) -> u64 {

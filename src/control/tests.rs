@@ -18,6 +18,7 @@ use super::handler::Api;
 use super::server::{Bounds, Server};
 use super::sources::{End, EventQuery, SourceError, Sources, StoreView, SupervisorFacts};
 use crate::clock::{Wall, mono};
+use crate::history::explain::Account;
 use crate::ids::{DeliveryId, EventId, RunId};
 use crate::limits;
 use crate::model::command::{Command, UnknownTarget, VerbResult};
@@ -86,6 +87,24 @@ impl StoreView for Memory {
     fn delivery(&self, id: DeliveryId) -> Result<Option<DeliveryLine>, SourceError> {
         let rows = self.inner.lock();
         Ok(rows.deliveries.iter().find(|d| d.id == id).cloned())
+    }
+
+    fn states(&self) -> Result<Vec<(InstanceName, PhaseName)>, SourceError> {
+        Ok(vec![(InstanceName::single("old"), PhaseName::Stopped)])
+    }
+
+    fn account(&self, name: &InstanceName, last: usize) -> Result<Account, SourceError> {
+        let rows = self.inner.lock();
+        let of_it = |e: &&Event| e.instance.as_ref() == Some(name);
+        let events: Vec<Event> = rows.events.iter().filter(of_it).cloned().collect();
+        let mut ends = crate::history::explain::fold(&events);
+        ends.reverse();
+        ends.truncate(last);
+        Ok(Account {
+            instance: name.clone(),
+            ends,
+            pattern: crate::history::pattern::classify(&[]),
+        })
     }
 
     fn generation(&self) -> u64 {

@@ -54,6 +54,7 @@ pub use self::error::{OpenError, StoreError};
 pub use self::health::{Degraded, StoreHealth};
 pub use self::pool::PoolState;
 pub use self::queries::deliveries::{AttemptView, DeliveryFilter, DeliveryView};
+pub use self::queries::ends::StoredEnd;
 pub use self::queries::events::EventFilter;
 pub use self::queries::incidents::IncidentFilter;
 pub use self::queries::runs::StoredRun;

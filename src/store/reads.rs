@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 
 use super::error::StoreError;
+use super::queries::ends::StoredEnd;
 use super::queries::events::EventFilter;
 use super::queries::incidents::IncidentFilter;
 use super::queries::runs::StoredRun;
 use super::{Store, Subject, queries};
 use crate::clock::Wall;
 use crate::ids::EventId;
-use crate::model::event::Event;
+use crate::model::event::{Event, EventKind};
 use crate::model::incident::Incident;
 use crate::model::log::{LogCursor, LogRecord};
 use crate::model::name::InstanceName;
@@ -27,6 +28,21 @@ impl Store {
     /// The events that match, in the order of their commits. To follow, read after the last one seen.
     pub fn events(&self, filter: &EventFilter) -> Result<Vec<Event>, StoreError> {
         self.read(|db| queries::events::list(db, filter))
+    }
+
+    /// The newest `limit` events of one instance that are of `kinds`, in the order of their commits.
+    pub fn events_of(
+        &self,
+        name: &InstanceName,
+        kinds: &[EventKind],
+        limit: usize,
+    ) -> Result<Vec<Event>, StoreError> {
+        self.read(|db| queries::ends::events(db, name, kinds, limit))
+    }
+
+    /// The newest `limit` ends of runs of one instance, without the details, newest first.
+    pub fn ends_of(&self, name: &InstanceName, limit: usize) -> Result<Vec<StoredEnd>, StoreError> {
+        self.read(|db| queries::ends::list(db, name, limit))
     }
 
     /// The event committed last.

@@ -3,6 +3,7 @@
 
 mod commands;
 mod events;
+mod explain;
 mod first_run;
 mod metrics;
 mod notifications;

@@ -15,7 +15,7 @@ const BASE: [&str; 8] = [
 ];
 
 /// Every other room and those it may use; the same table stands in `src/lib.rs`.
-const ROOMS: [(&str, &[&str]); 19] = [
+const ROOMS: [(&str, &[&str]); 20] = [
     ("child", &[]),
     ("config", &[]),
     ("supervise", &["child"]),
@@ -24,13 +24,14 @@ const ROOMS: [(&str, &[&str]); 19] = [
     ("alert", &[]),
     ("journal", &["alert"]),
     ("store", &[]),
+    ("history", &["store"]),
     ("cache", &[]),
     ("fetch", &[]),
     ("notify", &["alert", "fetch"]),
     ("shutdown", &[]),
     ("signals", &[]),
     ("terminal", &[]),
-    ("control", &["alert", "store", "supervise"]),
+    ("control", &["alert", "history", "store", "supervise"]),
     ("cli", &["app", "config", "control", "store"]),
     ("app", &ALL_BUT_CLI),
     ("main", &["cli"]),

@@ -2,6 +2,7 @@
 //! decides when to commit.
 
 pub(super) mod deliveries;
+pub(super) mod ends;
 pub(super) mod events;
 pub(super) mod incidents;
 pub(super) mod instances;
@@ -27,6 +28,7 @@ use crate::model::name::InstanceName;
 #[cfg(test)]
 pub(super) const ALL: &[&[super::tx::Sql]] = &[
     deliveries::ALL,
+    ends::ALL,
     events::ALL,
     incidents::ALL,
     instances::ALL,

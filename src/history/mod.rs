@@ -1,0 +1,5 @@
+//! What happened: the ends of an instance's runs told one by one, and the pattern of a series of moments. Owns
+//! no data; reads the store.
+
+pub mod explain;
+pub mod pattern;

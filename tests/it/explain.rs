@@ -1,0 +1,293 @@
+//! `jikimi explain`: why did it restart, with a supervisor and without.
+
+use std::process::Output;
+
+use serde_json::{Value, json};
+
+use crate::support::processes::kill;
+use crate::support::supervisor::Supervisor;
+use crate::support::wait_for;
+
+/// Ends once with exit code 3, then runs on.
+const CRASHER: &str = r#"
+[program.web]
+shell = true
+command = '''
+[ -e crashed ] && exec sleep 1000
+touch crashed
+printf 'out \033[31mred\007 words\n'
+echo "last words" >&2
+exit 3
+'''
+start_confirm = "50ms"
+backoff = { initial = "50ms", jitter = 0.0 }
+"#;
+
+const SLEEPER: &str = r#"
+[program.web]
+command = ["sleep", "1000"]
+start_confirm = "50ms"
+backoff = { initial = "50ms", jitter = 0.0 }
+"#;
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn told(supervisor: &Supervisor, args: &[&str]) -> String {
+    let output = supervisor.cli(&[&["explain"], args].concat());
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    text(&output.stdout)
+}
+
+fn read(output: &Output) -> Vec<Value> {
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|e| panic!("{e}: {}", text(&output.stdout)))
+}
+
+/// The ends of `name`, newest first, once there are `count` and the newest has been followed by `then`.
+fn ends(supervisor: &Supervisor, name: &str, (count, then): (usize, &str)) -> Vec<Value> {
+    wait_for(&format!("{count} ends of {name}, then {then}"), || {
+        let output = supervisor.cli(&["explain", name, "--json"]);
+        let found = read(&output).remove(0);
+        let ends = found["ends"].as_array().expect("a list").clone();
+        if ends.len() == count && ends[0]["then"]["what"] == then {
+            Ok(ends)
+        } else {
+            Err(found.to_string())
+        }
+    })
+}
+
+fn keys(value: &Value) -> Vec<&str> {
+    let object = value.as_object().expect("an object");
+    let mut keys: Vec<&str> = object.keys().map(String::as_str).collect();
+    keys.sort_unstable();
+    keys
+}
+
+#[test]
+fn a_crash_is_explained_with_its_exit_its_last_lines_and_what_followed() {
+    let supervisor = Supervisor::running(CRASHER);
+    let found = ends(&supervisor, "web", (1, "started"));
+    let end = &found[0];
+    assert_eq!(
+        (&end["how"], &end["exit"]),
+        (&json!("crashed"), &json!({ "code": 3 }))
+    );
+    assert_eq!(
+        end["log_tail"],
+        json!(["out \\x1b[31mred\\x07 words", "last words"])
+    );
+    let run = supervisor.wait_phase("web", "running");
+    assert_eq!(
+        (&end["then"]["pid"], &end["then"]["run"]),
+        (&run["pid"], &run["run"])
+    );
+    let told = told(&supervisor, &["web"]);
+    for part in [
+        "web is running. Its latest end:",
+        "It crashed with exit code 3 after ",
+        "| last words",
+        "| out \\x1b[31mred\\x07 words",
+        "It was started again after ",
+        "Pattern: too few: it has ended by itself once.",
+        "Suggestion: ",
+    ] {
+        assert!(told.contains(part), "{part} in\n{told}");
+    }
+    assert!(!told.contains(['\x1b', '\x07']), "{told:?}");
+}
+
+#[test]
+fn the_json_has_one_shape_whatever_happened() {
+    let supervisor = Supervisor::running(&format!(
+        "{CRASHER}\n[program.other]\ncommand = [\"sleep\", \"1000\"]\n"
+    ));
+    ends(&supervisor, "web", (1, "started"));
+    assert!(supervisor.cli(&["stop", "web"]).status.success());
+    ends(&supervisor, "web", (2, "down"));
+    let all = read(&supervisor.cli(&["explain", "all", "--json"]));
+    assert_eq!(all.len(), 2, "{all:?}");
+    for one in &all {
+        assert_eq!(
+            keys(one),
+            ["ends", "instance", "pattern", "phase", "program"]
+        );
+        assert_eq!(
+            keys(&one["pattern"]),
+            [
+                "ends",
+                "finding",
+                "kind",
+                "period_s",
+                "score",
+                "suggestion",
+                "typical_gap_s"
+            ]
+        );
+        for end in one["ends"].as_array().expect("a list") {
+            assert_eq!(
+                keys(end),
+                [
+                    "adopted",
+                    "asked_by",
+                    "before",
+                    "cause",
+                    "exit",
+                    "how",
+                    "killed",
+                    "log_tail",
+                    "peak_memory_bytes",
+                    "pid",
+                    "run",
+                    "started_at",
+                    "then",
+                    "time",
+                    "uptime_s"
+                ]
+            );
+            assert_eq!(
+                keys(&end["then"]),
+                ["after_s", "asked_by", "cause", "pid", "run", "what"]
+            );
+        }
+    }
+    let one = read(&supervisor.cli(&["explain", "w*", "--json", "-n", "1"]));
+    assert_eq!(one.len(), 1);
+    assert_eq!(one[0]["ends"].as_array().map(Vec::len), Some(1));
+    assert_eq!(one[0]["ends"][0]["how"], "stopped", "the newest first");
+}
+
+#[test]
+fn a_restart_by_hand_says_who_asked_and_is_no_part_of_the_pattern() {
+    let supervisor = Supervisor::running(SLEEPER);
+    supervisor.wait_phase("web", "running");
+    assert!(supervisor.cli(&["restart", "web"]).status.success());
+    let found = ends(&supervisor, "web", (1, "started"));
+    let who = found[0]["asked_by"].as_str().expect("somebody asked");
+    assert!(who.contains("uid"), "{who}");
+    assert_eq!(found[0]["how"], "stopped");
+    assert_eq!(found[0]["then"]["asked_by"], found[0]["asked_by"]);
+    let told = told(&supervisor, &["web"]);
+    assert!(
+        told.contains(&format!(
+            "It was stopped, asked by {who}, and ended on SIGTERM after"
+        )),
+        "{told}"
+    );
+    assert!(told.contains("it has not ended by itself"), "{told}");
+}
+
+#[test]
+fn a_signal_from_elsewhere_is_named() {
+    let supervisor = Supervisor::running(SLEEPER);
+    let pid = supervisor.wait_phase("web", "running")["pid"]
+        .as_u64()
+        .expect("it runs");
+    kill(u32::try_from(pid).expect("a pid"));
+    let found = ends(&supervisor, "web", (1, "started"));
+    assert_eq!(
+        found[0]["exit"],
+        json!({ "signal": "SIGKILL" }),
+        "no memory was short"
+    );
+    let told = told(&supervisor, &["web"]);
+    assert!(told.contains("It crashed on SIGKILL after"), "{told}");
+}
+
+#[test]
+fn what_could_not_be_started_and_was_given_up_says_why() {
+    let supervisor = Supervisor::running("[program.web]\ncommand = [\"no-such-thing-here\"]\n");
+    let found = ends(&supervisor, "web", (1, "given_up"));
+    assert_eq!(found[0]["how"], "not_started");
+    assert!(found[0]["run"].is_null());
+    let told = told(&supervisor, &["web"]);
+    assert!(told.contains("It could not be started."), "{told}");
+    assert!(
+        told.contains("Why: command not found: no-such-thing-here"),
+        "{told}"
+    );
+    assert!(told.contains("It was given up:"), "{told}");
+}
+
+#[test]
+fn a_crash_loop_has_a_pattern_and_a_suggestion() {
+    let supervisor = Supervisor::running(
+        r#"
+[program.web]
+command = ["false"]
+backoff = { initial = "10ms", factor = 1.0, jitter = 0.0 }
+restart_limit = { count = 4, within = "60s", then = "fatal" }
+"#,
+    );
+    let found = ends(&supervisor, "web", (5, "given_up"));
+    let cause = found[0]["then"]["cause"].as_str().expect("a reason");
+    assert!(cause.starts_with("restart limit reached: 4"), "{cause}");
+    let one = read(&supervisor.cli(&["explain", "web", "--json"])).remove(0);
+    assert_eq!(
+        (&one["pattern"]["kind"], &one["pattern"]["ends"]),
+        (&json!("dense"), &json!(5))
+    );
+    let suggestion = one["pattern"]["suggestion"].as_str().expect("text");
+    assert!(suggestion.contains("soon after each start"), "{suggestion}");
+}
+
+#[test]
+fn without_a_supervisor_the_state_folder_is_read_and_that_is_said() {
+    let mut supervisor = Supervisor::running(CRASHER);
+    let live = ends(&supervisor, "web", (1, "started"));
+    supervisor.stop();
+    let output = supervisor.cli(&["explain", "web", "--json"]);
+    let stored = read(&output).remove(0);
+    assert!(
+        text(&output.stderr).contains("no supervisor answers"),
+        "{}",
+        text(&output.stderr)
+    );
+    assert_eq!(stored["ends"][1], live[0]);
+    assert_eq!(stored["ends"][0]["how"], "stopped");
+    assert_eq!(stored["phase"], "stopped");
+    let told = told(&supervisor, &["web"]);
+    assert!(told.contains("asked by signal SIG"), "{told}");
+    let unknown = supervisor.cli(&["explain", "wbe"]);
+    assert_eq!(unknown.status.code(), Some(1));
+    assert!(
+        text(&unknown.stderr).contains("did you mean \"web\"?"),
+        "{}",
+        text(&unknown.stderr)
+    );
+}
+
+#[test]
+fn what_ended_while_nobody_watched_is_told_as_not_known() {
+    let mut supervisor = Supervisor::running(SLEEPER);
+    let pid = supervisor.wait_phase("web", "running")["pid"]
+        .as_u64()
+        .expect("it runs");
+    supervisor.kill();
+    kill(u32::try_from(pid).expect("a pid"));
+    supervisor.start();
+    supervisor.wait_phase("web", "running");
+    let found = ends(&supervisor, "web", (1, "started"));
+    assert_eq!(found[0]["exit"], json!({ "unknown": true }));
+    let told = told(&supervisor, &["web"]);
+    assert!(told.contains("not known"), "{told}");
+}
+
+#[test]
+fn an_unknown_name_is_answered_with_the_nearest_one() {
+    let supervisor = Supervisor::running(SLEEPER);
+    let output = supervisor.cli(&["explain", "wbe"]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = text(&output.stderr);
+    assert!(
+        said.contains("no program is called \"wbe\"; did you mean \"web\"?"),
+        "{said}"
+    );
+    assert!(output.stdout.is_empty());
+    let nowhere = Supervisor::configured(SLEEPER);
+    assert_eq!(nowhere.cli(&["explain", "web"]).status.code(), Some(5));
+    assert!(!nowhere.file(".jikimi").exists(), "reading makes nothing");
+}
