@@ -17,6 +17,7 @@ use crate::control::explain::{
 use crate::control::http::percent_encode;
 use crate::limits;
 use crate::model::event::Exit;
+use crate::model::trigger::Trigger;
 use crate::text;
 
 /// `jikimi explain`.
@@ -95,9 +96,12 @@ fn show(explained: &[Explained], is_live: bool, out: &mut Out) -> Result<(), Fai
 fn standing(one: &Explained, is_live: bool) -> String {
     let phase = one.phase.map_or_else(
         || " is not in the configuration".to_owned(),
-        |phase| match is_live {
-            true => format!(" is {}", phase.as_str()),
-            false => format!(" was {} when that was last written", phase.as_str()),
+        |phase| {
+            if is_live {
+                format!(" is {}", phase.as_str())
+            } else {
+                format!(" was {} when that was last written", phase.as_str())
+            }
         },
     );
     match one.ends.len() {
@@ -155,6 +159,10 @@ fn what(end: &EndLine) -> String {
         .pid
         .map_or_else(String::new, |pid| format!(" (pid {pid})"));
     match end.how.as_str() {
+        "crashed" | "stopped" if end.trigger.is_some() => {
+            let trigger = end.trigger.map_or("", reason);
+            format!("It was ended {trigger}, and ended{exit}{after}{pid}.")
+        }
         "crashed" => format!("It crashed{exit}{after}{pid}."),
         "exited" => format!("It ended by itself{exit}{after}{pid}."),
         "stopped" => format!("It was stopped{by}, and ended{exit}{after}."),
@@ -162,6 +170,22 @@ fn what(end: &EndLine) -> String {
         "missed" => "It ended while no supervisor watched: how it ended, when, and after how long is not known."
             .to_owned(),
         other => format!("It ended ({}){exit}{after}{pid}.", clean(other)),
+    }
+}
+
+/// What made the supervisor end a run.
+fn reason(trigger: Trigger) -> &'static str {
+    match trigger {
+        Trigger::Liveness => "because it was found unhealthy",
+        Trigger::Watchdog => "because it did not report to its watchdog in time",
+        Trigger::LogSilence => "because it wrote nothing for too long",
+        Trigger::StartTimeout => "because it was not ready in time",
+        Trigger::Rule => "because it broke a rule",
+        Trigger::MaxRuntime => "because it had run as long as it may",
+        Trigger::Schedule => "by its schedule",
+        Trigger::Dependency => "because something it depends on was started anew",
+        Trigger::Reload => "because its configuration changed",
+        Trigger::Watch => "because a file it is watched for changed",
     }
 }
 
@@ -265,6 +289,7 @@ mod tests {
             how: how.to_owned(),
             exit: Some(Exit::Code(3)),
             cause: None,
+            trigger: None,
             asked_by: None,
             killed: None,
             uptime_s: Some(192.4),
@@ -308,6 +333,15 @@ mod tests {
             "else",
         ] {
             assert!(what(&end(how)).ends_with('.'), "{how}");
+        }
+        for trigger in Trigger::ALL {
+            let mut ended = end("crashed");
+            ended.trigger = Some(*trigger);
+            let told = what(&ended);
+            assert!(
+                told.starts_with("It was ended b") && told.ends_with('.'),
+                "{told}"
+            );
         }
         let mut stopped = end("stopped");
         stopped.asked_by = Some("uid 0".to_owned());

@@ -12,6 +12,7 @@ use crate::limits;
 use crate::model::event::Exit;
 use crate::model::name::{self, InstanceName, UnknownName};
 use crate::model::status::PhaseName;
+use crate::model::trigger::Trigger;
 
 /// What is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,6 +55,8 @@ pub struct EndLine {
     pub exit: Option<Exit>,
     /// Why, in words.
     pub cause: Option<String>,
+    /// What made the supervisor end it, when it was neither the program itself nor a person.
+    pub trigger: Option<Trigger>,
     /// Who asked for it.
     pub asked_by: Option<String>,
     /// Why KILL was needed, when it was.
@@ -227,6 +230,7 @@ impl From<Ending> for EndLine {
             how: end.how.as_str().to_owned(),
             exit: end.facts.exit,
             cause: end.facts.cause,
+            trigger: end.facts.trigger,
             asked_by: end.facts.asked_by,
             killed: end.killed,
             uptime_s: end.facts.uptime_s,

@@ -384,11 +384,11 @@ mod tests {
 
     #[test]
     fn none_one_and_two_have_no_pattern() {
-        for count in 0..3 {
+        for count in 0..3_u32 {
             let pattern = classify(&series((0..count).map(f64::from)));
             assert_eq!(
                 (pattern.kind, pattern.count),
-                (Kind::TooFew, count as usize)
+                (Kind::TooFew, usize::try_from(count).expect("small"))
             );
             assert_eq!((pattern.score, pattern.period), (0.0, None));
             assert!(!pattern.finding.is_empty() && !pattern.suggestion.is_empty());

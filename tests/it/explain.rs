@@ -145,6 +145,7 @@ fn the_json_has_one_shape_whatever_happened() {
                     "started_at",
                     "then",
                     "time",
+                    "trigger",
                     "uptime_s"
                 ]
             );
