@@ -163,6 +163,21 @@ impl Fields {
         }
     }
 
+    /// The codes of a key that has no default.
+    pub(super) fn exit_codes_written(&self, path: &str) -> Vec<i32> {
+        match self.written(path) {
+            Some(Typed::ExitCodes(codes)) => codes.clone(),
+            _ => Vec::new(),
+        }
+    }
+
+    pub(super) fn signals(&self, path: &str) -> Vec<crate::model::program::Signal> {
+        match self.written(path) {
+            Some(Typed::Signals(signals)) => signals.clone(),
+            _ => Vec::new(),
+        }
+    }
+
     pub(super) fn secrets(&self, path: &str) -> &[crate::secret::Secret] {
         match self.written(path) {
             Some(Typed::Secrets(secrets)) => secrets,

@@ -85,6 +85,8 @@ pub enum Kind {
     Tags,
     /// A list of exit codes.
     ExitCodes,
+    /// A list of names of signals.
+    Signals,
     /// A table of environment variables.
     Variables,
     /// Names of programs, or a table of them with their conditions.
@@ -124,6 +126,7 @@ impl Kind {
             Self::Command => "list of texts, or one text".to_owned(),
             Self::Texts | Self::Tags => "list of texts".to_owned(),
             Self::ExitCodes => "list of exit codes".to_owned(),
+            Self::Signals => "list of names of signals".to_owned(),
             Self::Variables => "table of texts".to_owned(),
             Self::Depends => "table, or list of names".to_owned(),
             Self::Url => "URL".to_owned(),

@@ -21,6 +21,7 @@ mod fields;
 pub mod keys;
 mod lists;
 mod load;
+mod policy;
 mod programs;
 mod read;
 mod secrets;

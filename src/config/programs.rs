@@ -11,7 +11,7 @@ use super::fault::wrong;
 use super::fields::{Block, Fields};
 use super::read::{Reader, Typed};
 use super::source::read_text;
-use super::{env_file, lists};
+use super::{env_file, lists, policy};
 use crate::limits;
 use crate::model::program::{
     BackoffPolicy, Environment, LimitAction, ProgramSpec, RestartLimit, RestartPolicy, Variables,
@@ -54,6 +54,7 @@ pub(super) fn program(
             _ => RestartPolicy::OnFailure,
         },
         success_exit_codes: fields.exit_codes("program.*.success_exit_codes"),
+        ends: policy::ends(fields),
         start_confirm: fields.duration("program.*.start_confirm"),
         stop_signal: fields.signal("program.*.stop_signal"),
         stop_timeout: fields.duration("program.*.stop_timeout"),

@@ -10,7 +10,7 @@ use super::fault::{Fault, Wrong, shown, wrong};
 use super::keys::{Key, Kind};
 use super::source::{At, Sources};
 use super::syntax::{Node, Value};
-use super::{lists, secrets};
+use super::{lists, policy, secrets};
 use crate::limits;
 use crate::model::program::Signal;
 use crate::secret::Secret;
@@ -45,6 +45,7 @@ pub(super) enum Typed {
     },
     Signal(Signal),
     ExitCodes(Vec<i32>),
+    Signals(Vec<Signal>),
     Pairs(Vec<(String, String)>),
     Secrets(Vec<Secret>),
     Headers(Vec<(String, Secret)>),
@@ -134,6 +135,7 @@ impl<'a> Reader<'a> {
             Kind::Texts => lists::texts(self, key, name, node).map(Typed::Words),
             Kind::Tags => lists::tags(self, key, name, node),
             Kind::ExitCodes => lists::exit_codes(self, key, name, node),
+            Kind::Signals => policy::signals(self, key, name, node),
             Kind::Variables => lists::variables(self, key, name, node),
             Kind::Depends => lists::depends(self, key, name, node),
             Kind::Url => {
@@ -184,6 +186,11 @@ impl<'a> Reader<'a> {
             );
             return self.keep(node.at, name, Err(w));
         }
+        self.one_signal(key, name, node).map(Typed::Signal)
+    }
+
+    /// The signal that a text names.
+    pub(super) fn one_signal(&mut self, key: &Key, name: &str, node: &Node) -> Option<Signal> {
         let word = self.word(key, name, node)?;
         let signal = Signal::parse(&word.text).ok_or_else(|| {
             let right = super::fault::did_you_mean(&word.raw, Signal::names());
@@ -192,7 +199,7 @@ impl<'a> Reader<'a> {
                 right.unwrap_or_else(|| "a name as \"TERM\", \"INT\" or \"QUIT\"".to_owned()),
             )
         });
-        self.keep(node.at, name, signal).map(Typed::Signal)
+        self.keep(node.at, name, signal)
     }
 
     fn chat_id(&mut self, key: &Key, name: &str, node: &Node) -> Option<Typed> {

@@ -122,6 +122,9 @@ pub const KEYS: &[Key] = &[
     usual("program.*.autostart", Kind::Switch, "true", "Starts with the supervisor."),
     usual("program.*.restart", words(&["always", "on-failure", "never"]), r#""on-failure""#, "After which ends another run follows."),
     usual("program.*.success_exit_codes", Kind::ExitCodes, "[0]", "Exits that are no failure."),
+    now("program.*.success_signals", Kind::Signals, r#"["TERM"]"#, "Ends by these signals are no failure either."),
+    now("program.*.no_restart_exit_codes", Kind::ExitCodes, "[78]", "After an exit with one of these codes no run follows, whatever `restart` says."),
+    now("program.*.no_restart_signals", Kind::Signals, r#"["KILL"]"#, "The same for ends by signals."),
     usual("program.*.start_confirm", ANY_TIME, r#""1s""#, "Alive this long counts as started."),
     usual("program.*.stop_signal", Kind::Signal, r#""TERM""#, "Asks the program to end."),
     usual("program.*.stop_timeout", ANY_TIME, r#""10s""#, "From that signal to KILL, which the whole tree gets."),
@@ -339,6 +342,11 @@ pub const ALIASES: &[(&str, &str, &str)] = &[
         "program.*",
         "exitcodes stopexitcodes successfulexitcode successexitcode successexitstatus",
         "success_exit_codes",
+    ),
+    (
+        "program.*",
+        "restartpreventexitstatus norestartcodes",
+        "no_restart_exit_codes",
     ),
     (
         "program.*",

@@ -2,6 +2,7 @@
 
 pub mod command;
 pub mod delivery;
+pub mod ends;
 pub mod event;
 pub mod fingerprint;
 pub mod incident;

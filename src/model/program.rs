@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::ends::EndPolicy;
+use super::event::Exit;
 use super::name::InstanceName;
 
 /// One `[program.NAME]` table, checked, with every default filled in and every path absolute.
@@ -27,6 +29,8 @@ pub struct ProgramSpec {
     pub restart: RestartPolicy,
     /// Exit codes that are no failure.
     pub success_exit_codes: Vec<i32>,
+    /// Which other ends are no failure, and after which no run follows.
+    pub ends: EndPolicy,
     /// Alive this long counts as started.
     pub start_confirm: Duration,
     /// Asks the program to end.
@@ -55,6 +59,27 @@ impl ProgramSpec {
             _ => InstanceName::indexed(Arc::clone(&self.name), i),
         })
     }
+
+    /// Whether an end that nobody asked for is no failure.
+    #[must_use]
+    pub fn is_success(&self, exit: &Exit) -> bool {
+        match exit {
+            Exit::Code(code) => self.success_exit_codes.contains(code),
+            Exit::Signal { signal, .. } => self.ends.success_signals.contains(signal),
+            Exit::Unknown => false,
+        }
+    }
+
+    /// Why no run follows an end that would be followed by one, if the program forbids it.
+    #[must_use]
+    pub fn forbids_restart(&self, exit: &Exit) -> Option<&'static str> {
+        let would_follow = match self.restart {
+            RestartPolicy::Always => true,
+            RestartPolicy::OnFailure => !self.is_success(exit),
+            RestartPolicy::Never => false,
+        };
+        self.ends.forbids(exit).filter(|_| would_follow)
+    }
 }
 
 #[cfg(test)]
@@ -70,6 +95,7 @@ impl ProgramSpec {
             autostart: true,
             restart: RestartPolicy::OnFailure,
             success_exit_codes: vec![0],
+            ends: EndPolicy::default(),
             start_confirm: Duration::from_secs(1),
             stop_signal: Signal::TERM,
             stop_timeout: Duration::from_secs(10),

@@ -12,7 +12,6 @@ use crate::child::{Child, Watched};
 use crate::clock::{self, Mono, Wall};
 use crate::ids::RunId;
 use crate::model::command::VerbResult;
-use crate::model::event::Exit;
 use crate::model::name::InstanceName;
 use crate::model::program::{LimitAction, ProgramSpec, Signal};
 use crate::model::record::InstanceState;
@@ -158,7 +157,7 @@ impl Slot {
     pub fn has_completed(&self) -> bool {
         let exit = self.instance.history.last_exit.as_ref();
         self.instance.phase() == PhaseName::Exited
-            && matches!(exit, Some(Exit::Code(code)) if self.spec.success_exit_codes.contains(code))
+            && exit.is_some_and(|exit| self.spec.is_success(exit))
     }
 
     /// An answer to somebody who asked something of it.
@@ -274,7 +273,11 @@ impl Slot {
                 .as_ref()
                 .map(|obstacle| obstacle.words.clone()),
             State::Clearing { .. } => Some("ending what is left of the last run".to_owned()),
-            State::Down(Down::Stopped | Down::Exited { .. })
+            State::Down(Down::Exited { .. }) => {
+                let exit = self.instance.history.last_exit.as_ref()?;
+                self.spec.forbids_restart(exit).map(str::to_owned)
+            }
+            State::Down(Down::Stopped)
             | State::Spawning
             | State::Starting { .. }
             | State::Running { .. }

@@ -8,6 +8,7 @@ mod first_run;
 mod metrics;
 mod notifications;
 mod output;
+mod policy;
 mod real_programs;
 mod recovery;
 mod secrets;

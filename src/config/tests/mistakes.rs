@@ -53,6 +53,12 @@ success_exit_codes = [0, 256]
     26: program.web.success_exit_codes: no program ends with such a code: 0 to 255
 success_exit_codes = 0
     22: program.web.success_exit_codes: a whole number cannot stand here: for example success_exit_codes = [0]
+success_signals = ["TREM"]
+    20: program.web.success_signals: "TREM" is no signal: did you mean "TERM"?
+no_restart_signals = "TERM"
+    22: program.web.no_restart_signals: a text cannot stand here: for example no_restart_signals = ["KILL"]
+no_restart_exit_codes = [78, 300]
+    30: program.web.no_restart_exit_codes: no program ends with such a code: 0 to 255
 environment = { A = 1 }
     21: program.web.environment.A: a whole number cannot stand here: put the value in "quotes"
 environment = { "A=B" = "1" }
@@ -116,7 +122,7 @@ kill_timeout = 10
 uid = 0
     1: program.web.uid: unknown key: jikimi calls it "user", which is not available in this version
 "\u001b[2J" = 1
-    1: program.web."\x1b[2J": unknown key: here stand command, shell, directory, environment, environment_clear, env_file, instances, autostart, restart, success_exit_codes, start_confirm, stop_signal, stop_timeout, depends_on, backoff, restart_limit, recover_after, tags, metrics, stdin
+    1: program.web."\x1b[2J": unknown key: here stand command, shell, directory, environment, environment_clear, env_file, instances, autostart, restart, success_exit_codes, success_signals, no_restart_exit_codes, no_restart_signals, start_confirm, stop_signal, stop_timeout, depends_on, backoff, restart_limit, recover_after, tags, metrics, stdin
 autostart = yes
     13: syntax: the value is missing, or is a text without quotes: put a text in "quotes"
 autostart

@@ -348,10 +348,24 @@ impl<'a> Step<'a> {
         }
     }
 
-    fn ended(&mut self, end: Ended) {
+    fn ended(&mut self, mut end: Ended) {
         self.forget_if_stable(end.uptime);
-        let is_success = matches!(end.exit, Some(Exit::Code(code)) if self.cx.spec.success_exit_codes.contains(&code));
-        if is_success {
+        let spec = self.cx.spec;
+        let is_success = end.exit.as_ref().is_some_and(|exit| spec.is_success(exit));
+        let forbidden = end
+            .exit
+            .as_ref()
+            .and_then(|exit| spec.forbids_restart(exit));
+        if let Some(words) = forbidden {
+            let left = end.run;
+            end.cause = Some(words.to_owned());
+            self.tell(if is_success {
+                Notice::Exited(end)
+            } else {
+                Notice::Crashed(end)
+            });
+            self.instance.state = State::Down(Down::Exited { left });
+        } else if is_success {
             self.succeeded(end);
         } else {
             self.failed(end);

@@ -236,6 +236,65 @@ fn policies_and_success_codes_decide_what_follows_an_end() {
 }
 
 #[test]
+fn an_end_that_forbids_a_restart_is_followed_by_none_and_says_by_which_key() {
+    let by = |signal| Exit::Signal {
+        signal,
+        core: false,
+        oom: false,
+    };
+    let codes = "not restarted, by no_restart_exit_codes";
+    let signals = "not restarted, by no_restart_signals";
+    let (always, on_failure) = (RestartPolicy::Always, RestartPolicy::OnFailure);
+    for (policy, exit, is_crash, cause) in [
+        (on_failure, Exit::Code(78), true, Some(codes)),
+        (always, Exit::Code(79), false, Some(codes)),
+        (on_failure, by(Signal::KILL), true, Some(signals)),
+        // Nothing would have followed these, so nothing has to be said.
+        (RestartPolicy::Never, Exit::Code(78), true, None),
+        (on_failure, Exit::Code(79), false, None),
+        (on_failure, by(Signal::TERM), false, None),
+    ] {
+        let mut spec = spec();
+        spec.restart = policy;
+        spec.success_exit_codes = vec![0, 79];
+        spec.ends.success_signals = vec![Signal::TERM];
+        spec.ends.no_restart_exit_codes = vec![78, 79];
+        spec.ends.no_restart_signals = vec![Signal::KILL];
+        let mut world = World::up(&spec);
+        world.exit(&spec, exit.clone());
+        assert_eq!(world.phase(), PhaseName::Exited, "{exit}");
+        let (crashed, ended) = match world.told.pop() {
+            Some(Notice::Crashed(ended)) => (true, ended),
+            Some(Notice::Exited(ended)) => (false, ended),
+            other => panic!("{exit}: {other:?}"),
+        };
+        assert_eq!(
+            (crashed, ended.cause.as_deref()),
+            (is_crash, cause),
+            "{exit}"
+        );
+        assert_eq!(ended.next, None, "{exit}");
+        world.empty(&spec);
+        assert!(world.instance.is_over(), "{exit}");
+    }
+}
+
+#[test]
+fn a_run_that_is_ended_for_a_reason_is_started_again_whatever_its_end_forbids() {
+    let mut spec = spec();
+    spec.ends.no_restart_exit_codes = vec![78];
+    for is_failure in [true, false] {
+        let mut world = World::up(&spec);
+        world.demand(&spec, is_failure);
+        world.exit(&spec, Exit::Code(78));
+        world.empty(&spec);
+        world.wait(&spec, spec.backoff.initial);
+        world.feed(&spec, Input::Ready);
+        assert_eq!(world.phase(), PhaseName::Starting);
+    }
+}
+
+#[test]
 fn a_program_that_does_not_stop_is_killed_after_the_grace_and_again_until_it_is_gone() {
     let spec = spec();
     let mut world = World::up(&spec);
