@@ -63,6 +63,7 @@ fn parts(spec: &ProgramSpec) -> BTreeMap<String, Vec<u8>> {
         autostart: _,
         restart: _,
         success_exit_codes: _,
+        ends: _,
         start_confirm: _,
         stop_signal: _,
         stop_timeout: _,
