@@ -71,6 +71,15 @@ pub const CACHE_ENTRIES: u64 = 10_000;
 /// What is left after KILL is killed again this often: a process that forks while it is killed leaves a child.
 pub const KILL_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
+/// From the last signal to KILL, for a program that was asked by console lines first and given `stop_timeout`.
+pub const STOP_AFTER_LINES: Duration = Duration::from_secs(5);
+
+/// Steps of a stop: lines or signals, and the pauses between them.
+pub const STOP_STEPS_MAX: usize = 64;
+
+/// Characters of a console line in the words that say where a stop stands.
+pub const STOP_LINE_SHOWN: usize = 40;
+
 /// At the end of the supervisor: from TERM to KILL for daemons that no run accounts for.
 pub const ORPHANS_ASKED: Duration = Duration::from_secs(3);
 
@@ -182,6 +191,9 @@ pub const CLIENT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The largest answer: a page of events with their log tails.
 pub const CLIENT_BODY_BYTES: usize = 64 * 1024 * 1024;
+
+/// How often the line of a command that waits for programs to stop is made anew.
+pub const WAIT_LINE: Duration = Duration::from_millis(500);
 
 /// One event of a stream.
 pub const CLIENT_LINE_BYTES: usize = 1024 * 1024;

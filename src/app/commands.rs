@@ -140,6 +140,10 @@ impl Desk {
                 // Dropping the request tells the asker that nobody will answer.
                 None => drop(request),
             },
+            Command::Poke(request) => match &self.supervisor {
+                Some(supervisor) => supervisor.poke(request),
+                None => drop(request),
+            },
             Command::NotifyTest { target, by, reply } => {
                 if let Some(answer) = self.test(&target, by) {
                     let _ = reply.try_send(answer);

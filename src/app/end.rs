@@ -279,15 +279,10 @@ fn waiting(board: &Board) -> Vec<Waiting> {
 }
 
 fn wait_of(view: &InstanceView) -> Waiting {
-    let waiting = Waiting::new(view.name.to_string());
-    let Some(stopping) = &view.stopping else {
-        return waiting;
-    };
-    let signal = stopping.signal.to_string();
-    let name = signal.strip_prefix("SIG").unwrap_or(&signal);
-    waiting
-        .asked(name, stopping.since)
-        .killed_at(stopping.kill_at)
+    Waiting {
+        name: view.name.to_string(),
+        stands: view.stopping.clone(),
+    }
 }
 
 /// Whether no program had to be killed and none was `fatal`; says what is not so, for the exit code tells.

@@ -47,6 +47,15 @@ pub enum Command {
     Stop(VerbArgs),
     /// Stop programs that run, and start them
     Restart(VerbArgs),
+    /// Send a signal to the main process of programs
+    Signal {
+        /// Programs, instances (`web:0`), globs (`web*`), `tag:NAME`, or `all`
+        #[arg(required = true, value_name = "NAME")]
+        names: Vec<String>,
+        /// `HUP`, `SIGUSR1`, or its number
+        #[arg(value_name = "SIGNAL")]
+        signal: String,
+    },
     /// Stop every program and end the supervisor
     Shutdown {
         /// Return when it has begun

@@ -1,5 +1,5 @@
 //! The command line: arguments to a command to an exit code. The only room that prints. Owns no thread but
-//! those of `inbox`.
+//! those of `inbox` and the one that waits for an answer.
 
 mod args;
 mod connect;
@@ -14,6 +14,7 @@ mod status;
 mod stored;
 mod table;
 mod verbs;
+mod waiting;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
@@ -60,6 +61,7 @@ fn dispatch(args: Args) -> Result<ExitCode, Failure> {
         Command::Start(asked) => verbs::verb(&place, verbs::START, &asked),
         Command::Stop(asked) => verbs::verb(&place, verbs::STOP, &asked),
         Command::Restart(asked) => verbs::verb(&place, verbs::RESTART, &asked),
+        Command::Signal { names, signal } => verbs::signal(&place, &signal, &names),
         Command::Shutdown { no_wait } => verbs::shutdown(&place, !no_wait, &mut Out::stdout()),
         Command::Notify(NotifyCommand::Test { target }) => {
             notify::test(&place, &target, &mut Out::stdout())
@@ -104,6 +106,7 @@ mod tests {
             &["jikimi", "stop"],
             &["jikimi", "explain"],
             &["jikimi", "explain", "web", "-n", "some"],
+            &["jikimi", "signal", "web"],
             &["jikimi", "status", "web"],
             &["jikimi", "events", "-n", "many"],
             &["jikimi", "events", "--since", "yesterday"],

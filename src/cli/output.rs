@@ -202,7 +202,16 @@ fn wants_colour() -> bool {
 }
 
 fn terminal_width() -> Option<usize> {
-    let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
+    width_of(io::stdout())
+}
+
+/// Columns of the terminal that standard error is; none when it is none.
+pub fn stderr_width() -> Option<usize> {
+    width_of(io::stderr())
+}
+
+fn width_of(fd: impl std::os::fd::AsFd) -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(fd).ok()?;
     // A serial line says 0 columns.
     (size.ws_col > 0).then_some(usize::from(size.ws_col))
 }

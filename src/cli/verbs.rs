@@ -1,9 +1,10 @@
-//! `start`, `stop`, `restart` and `shutdown`.
+//! `start`, `stop`, `restart`, `signal` and `shutdown`.
 
 use super::args::VerbArgs;
 use super::connect::Place;
 use super::output::{Failure, Out, chain, complain};
 use super::table::Paint;
+use super::waiting;
 use crate::control::api::{ShutdownAnswer, VerbAnswer};
 use crate::control::client::Patience;
 use crate::control::http::percent_encode;
@@ -19,7 +20,18 @@ pub const RESTART: &str = "restart";
 /// Does `verb` to the instances `asked` names, and says what became of each.
 pub fn verb(place: &Place, verb: &str, asked: &VerbArgs) -> Result<(), Failure> {
     let client = place.client()?;
-    let answer: VerbAnswer = client.post(&path(verb, asked), Patience::Unlimited)?;
+    say(&waiting::post(&client, &path(verb, asked), &asked.names)?)
+}
+
+/// Sends a signal to the main process of each instance that `names` mean.
+pub fn signal(place: &Place, signal: &str, names: &[String]) -> Result<(), Failure> {
+    let asked = format!("signal={}", percent_encode(signal));
+    let path = path_of("signal", names, &asked);
+    say(&place.client()?.post(&path, Patience::Short)?)
+}
+
+/// What became of each instance.
+fn say(answer: &VerbAnswer) -> Result<(), Failure> {
     let mut out = Out::stdout();
     for result in &answer.results {
         let paint = if result.ok { Paint::Good } else { Paint::Bad };
@@ -39,9 +51,13 @@ pub fn verb(place: &Place, verb: &str, asked: &VerbArgs) -> Result<(), Failure> 
 }
 
 fn path(verb: &str, asked: &VerbArgs) -> String {
-    let mut names = asked.names.iter().map(|n| percent_encode(n));
+    path_of(verb, &asked.names, &format!("wait={}", !asked.no_wait))
+}
+
+fn path_of(verb: &str, names: &[String], query: &str) -> String {
+    let mut names = names.iter().map(|n| percent_encode(n));
     let first = names.next().unwrap_or_default();
-    let mut path = format!("/api/v1/programs/{first}/{verb}?wait={}", !asked.no_wait);
+    let mut path = format!("/api/v1/programs/{first}/{verb}?{query}");
     for name in names {
         path.push_str("&name=");
         path.push_str(&name);

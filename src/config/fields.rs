@@ -9,6 +9,7 @@ use super::keys;
 use super::read::{Reader, Typed, Word};
 use super::source::{At, Sources};
 use super::syntax::parse_value;
+use crate::model::stop::StopStep;
 
 /// A key that was written.
 #[derive(Clone, Debug)]
@@ -149,9 +150,11 @@ impl Fields {
         self.path(path).map_or_else(default, |(p, _)| p.to_owned())
     }
 
-    pub(super) fn signal(&self, path: &str) -> crate::model::program::Signal {
+    /// The steps of a key that has a default; none of one that has no default and was not written.
+    pub(super) fn stops(&self, path: &str) -> Vec<StopStep> {
         match self.typed(path) {
-            Some(Typed::Signal(signal)) => signal,
+            Some(Typed::Stops(steps)) => steps,
+            None => Vec::new(),
             other => mismatch(path, other.as_ref()),
         }
     }

@@ -75,8 +75,8 @@ pub enum Kind {
         /// Those of later ones.
         later: &'static [&'static str],
     },
-    /// The name of a signal.
-    Signal,
+    /// The name of a signal, or a list of such names and pauses.
+    StopSignals,
     /// A list of texts, or one text that is split as a shell splits.
     Command,
     /// A list of texts, not empty.
@@ -122,7 +122,7 @@ impl Kind {
                 let words: Vec<String> = now.iter().map(|w| format!("`\"{w}\"`")).collect();
                 words.join(" or ")
             }
-            Self::Signal => "name of a signal".to_owned(),
+            Self::StopSignals => "name of a signal, or list of names and pauses".to_owned(),
             Self::Command => "list of texts, or one text".to_owned(),
             Self::Texts | Self::Tags => "list of texts".to_owned(),
             Self::ExitCodes => "list of exit codes".to_owned(),

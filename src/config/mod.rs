@@ -26,6 +26,7 @@ mod programs;
 mod read;
 mod secrets;
 mod source;
+mod stops;
 mod syntax;
 pub mod table;
 mod targets;

@@ -16,6 +16,7 @@ use crate::limits;
 use crate::model::program::{
     BackoffPolicy, Environment, LimitAction, ProgramSpec, RestartLimit, RestartPolicy, Variables,
 };
+use crate::model::stop::StopPlan;
 use crate::text;
 
 const COMMAND: &str = "program.*.command";
@@ -56,7 +57,10 @@ pub(super) fn program(
         success_exit_codes: fields.exit_codes("program.*.success_exit_codes"),
         ends: policy::ends(fields),
         start_confirm: fields.duration("program.*.start_confirm"),
-        stop_signal: fields.signal("program.*.stop_signal"),
+        stop: StopPlan {
+            lines: Vec::new(),
+            signals: fields.stops("program.*.stop_signal"),
+        },
         stop_timeout: fields.duration("program.*.stop_timeout"),
         depends_on: names(fields, "program.*.depends_on")
             .into_iter()

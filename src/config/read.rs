@@ -10,9 +10,10 @@ use super::fault::{Fault, Wrong, shown, wrong};
 use super::keys::{Key, Kind};
 use super::source::{At, Sources};
 use super::syntax::{Node, Value};
-use super::{lists, policy, secrets};
+use super::{lists, policy, secrets, stops};
 use crate::limits;
 use crate::model::program::Signal;
+use crate::model::stop::StopStep;
 use crate::secret::Secret;
 use crate::text;
 
@@ -43,7 +44,7 @@ pub(super) enum Typed {
         /// As faults name it.
         shown: PathBuf,
     },
-    Signal(Signal),
+    Stops(Vec<StopStep>),
     ExitCodes(Vec<i32>),
     Signals(Vec<Signal>),
     Pairs(Vec<(String, String)>),
@@ -130,7 +131,7 @@ impl<'a> Reader<'a> {
                 let word = one_of(word, now, later);
                 self.keep(at, name, word).map(Typed::Word)
             }
-            Kind::Signal => self.signal(key, name, node),
+            Kind::StopSignals => stops::signals(self, key, name, node),
             Kind::Command => lists::command(self, key, name, node),
             Kind::Texts => lists::texts(self, key, name, node).map(Typed::Words),
             Kind::Tags => lists::tags(self, key, name, node),
@@ -176,17 +177,6 @@ impl<'a> Reader<'a> {
             raw: raw.to_owned(),
             text,
         })
-    }
-
-    fn signal(&mut self, key: &Key, name: &str, node: &Node) -> Option<Typed> {
-        if let Value::List(_) = node.value {
-            let w = wrong(
-                "a list of signals is not available in this version",
-                "one signal, as \"TERM\"",
-            );
-            return self.keep(node.at, name, Err(w));
-        }
-        self.one_signal(key, name, node).map(Typed::Signal)
     }
 
     /// The signal that a text names.
@@ -251,7 +241,7 @@ fn number_in(number: f64, min: f64, max: f64) -> Result<f64, Wrong> {
     ))
 }
 
-fn duration_in(word: &Word, min: Duration, max: Duration) -> Result<Duration, Wrong> {
+pub(super) fn duration_in(word: &Word, min: Duration, max: Duration) -> Result<Duration, Wrong> {
     let raw = shown(&word.raw);
     let Some(duration) = text::parse_duration(&word.text) else {
         let number = word.text.trim();

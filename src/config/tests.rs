@@ -10,6 +10,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::model::program::{LimitAction, RestartPolicy, Signal};
 use crate::model::settings::{Durability, LogFormat};
+use crate::model::stop::StopPlan;
 use crate::model::target::RatePolicy;
 
 mod damage;
@@ -212,7 +213,7 @@ fn a_program_with_a_command_alone_has_every_default() {
     assert_eq!((program.instances, program.autostart), (1, true));
     assert_eq!(program.restart, RestartPolicy::OnFailure);
     assert_eq!(program.success_exit_codes, [0]);
-    assert_eq!(program.stop_signal, Signal::TERM);
+    assert_eq!(program.stop, StopPlan::of(Signal::TERM));
     assert_eq!(program.backoff.initial, Duration::from_millis(500));
     assert!((program.backoff.factor - 2.0).abs() < 1e-9);
     assert_eq!(

@@ -101,7 +101,7 @@ pub struct ProgramStatus {
     pub processes: u32,
     /// Its program's labels.
     pub tags: Vec<String>,
-    /// Why it is down, or what it waits for.
+    /// Why it is down, or what it waits for; while it is stopping, what was done and what comes next.
     pub cause: Option<String>,
 }
 
@@ -267,8 +267,14 @@ fn program(view: &Arc<InstanceView>, sample: Option<Sample>, now: Mono) -> Progr
         memory_bytes: figures.memory_bytes,
         processes: figures.processes,
         tags: view.tags.to_vec(),
-        cause: view.cause.clone(),
+        cause: cause(view, now),
     }
+}
+
+/// Why it is down or what it waits for; while it is being stopped, how far that is.
+fn cause(view: &InstanceView, now: Mono) -> Option<String> {
+    let stands = view.stopping.as_ref().map(|stands| stands.words(now));
+    view.cause.clone().or(stands)
 }
 
 /// To the millisecond: more digits would be noise.

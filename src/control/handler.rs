@@ -16,7 +16,9 @@ use super::sources::{End, EventQuery, SourceError, Sources, StoreView};
 use crate::clock::mono;
 use crate::ids::{DeliveryId, EventId};
 use crate::limits;
-use crate::model::command::{Command, UnknownTarget, Verb, VerbReply, VerbRequest};
+use crate::model::command::{
+    Command, Poke, PokeRequest, UnknownTarget, Verb, VerbReply, VerbRequest,
+};
 
 /// The API over its sources.
 pub struct Api {
@@ -81,6 +83,7 @@ impl Api {
                 },
                 call,
             ),
+            Route::Poke { poke, patterns } => self.poke(poke, patterns, call),
             Route::Shutdown => self.shutdown(by, call),
             Route::NotifyTest(target) => self.notify_test(target, by, call),
         }
@@ -176,17 +179,19 @@ impl Api {
             by,
             reply,
         }))?;
-        let done: VerbReply = wait_for(&answer, call)?;
-        match done {
-            Ok(results) => {
-                let ok = results.iter().all(|r| r.ok);
-                let status = if wait { 200 } else { 202 };
-                Ok(Response::json(status, &VerbAnswer { ok, results }))
-            }
-            Err(unknown) => {
-                Err(Problem::new(404, unknown.to_string()).with("nearest", unknown.nearest))
-            }
-        }
+        verb_answer(wait_for(&answer, call)?, if wait { 200 } else { 202 })
+    }
+
+    fn poke(&self, poke: Poke, patterns: Vec<String>, call: &Call) -> Result<Response, Problem> {
+        let by = call.peer.to_string();
+        let (reply, answer) = bounded(1);
+        self.send(Command::Poke(PokeRequest {
+            poke,
+            patterns,
+            by,
+            reply,
+        }))?;
+        verb_answer(wait_for(&answer, call)?, 200)
     }
 
     fn shutdown(&self, by: String, call: &Call) -> Result<Response, Problem> {
@@ -229,6 +234,18 @@ struct Asked {
     patterns: Vec<String>,
     wait: bool,
     by: String,
+}
+
+fn verb_answer(reply: VerbReply, status: u16) -> Result<Response, Problem> {
+    match reply {
+        Ok(results) => {
+            let ok = results.iter().all(|r| r.ok);
+            Ok(Response::json(status, &VerbAnswer { ok, results }))
+        }
+        Err(unknown) => {
+            Err(Problem::new(404, unknown.to_string()).with("nearest", unknown.nearest))
+        }
+    }
 }
 
 /// The one answer to a command, for as long as somebody wants it: a verb may take as long as its programs.

@@ -7,8 +7,9 @@ use super::sources::{End, EventQuery};
 use crate::clock::Wall;
 use crate::ids::{DeliveryId, EventId};
 use crate::limits;
-use crate::model::command::Verb;
+use crate::model::command::{Poke, Verb};
 use crate::model::event::EventKind;
+use crate::model::program::Signal;
 
 /// A request understood.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +41,13 @@ pub enum Route {
         patterns: Vec<String>,
         /// Answer when it is done.
         wait: bool,
+    },
+    /// Signal what runs.
+    Poke {
+        /// What to do.
+        poke: Poke,
+        /// As of a verb.
+        patterns: Vec<String>,
     },
     /// End the supervisor.
     Shutdown,
@@ -81,6 +89,7 @@ fn resource(rest: &[&str], request: &Request) -> Option<Resource> {
         ["deliveries", id] => (GET, delivery(id, request)),
         ["shutdown"] => (POST, Ok(Route::Shutdown)),
         ["programs", name, "explain"] => (GET, explain(name, request).map(Route::Explain)),
+        ["programs", name, "signal"] => (POST, signal(name, request)),
         ["programs", name, verb] => (POST, program_verb(name, verb, request)?),
         _ => return None,
     })
@@ -97,10 +106,7 @@ fn program_verb(name: &str, verb: &str, request: &Request) -> Option<Result<Rout
         "restart" => Verb::Restart,
         _ => return None,
     };
-    let patterns = std::iter::once(name)
-        .chain(request.params("name"))
-        .map(str::to_owned)
-        .collect();
+    let patterns = patterns(name, request);
     Some(flag(request, "wait", true).map(|wait| Route::Verb {
         verb,
         patterns,
@@ -109,14 +115,35 @@ fn program_verb(name: &str, verb: &str, request: &Request) -> Option<Result<Rout
 }
 
 fn explain(name: &str, request: &Request) -> Result<ExplainQuery, Problem> {
-    let patterns = std::iter::once(name)
-        .chain(request.params("name"))
-        .map(str::to_owned)
-        .collect();
     let last = request.param("last");
     Ok(ExplainQuery {
-        patterns,
+        patterns: patterns(name, request),
         last: last.map_or(Ok(limits::EXPLAIN_DEFAULT), count)?,
+    })
+}
+
+/// The name in the path and those in `name=`.
+fn patterns(name: &str, request: &Request) -> Vec<String> {
+    let names = std::iter::once(name).chain(request.params("name"));
+    names.map(str::to_owned).collect()
+}
+
+fn signal(name: &str, request: &Request) -> Result<Route, Problem> {
+    let Some(word) = request.param("signal") else {
+        return Err(Problem::new(400, "say which, as ?signal=HUP"));
+    };
+    let signal = Signal::parse(word).ok_or_else(|| {
+        let nearest = crate::text::nearest(word, Signal::names());
+        let hint = match nearest.first() {
+            Some(name) => format!("; did you mean \"{name}\"?"),
+            None => String::new(),
+        };
+        let word = crate::text::printable(word.as_bytes());
+        Problem::new(400, format!("\"{word}\" is no signal{hint}"))
+    })?;
+    Ok(Route::Poke {
+        poke: Poke::Signal(signal),
+        patterns: patterns(name, request),
     })
 }
 
@@ -259,6 +286,20 @@ mod tests {
             })
         );
         assert_eq!(ask(POST, &path, &[("wait", "maybe")]), Err(400));
+    }
+
+    #[test]
+    fn a_signal_is_named_and_a_wrong_name_is_answered_with_the_nearest() {
+        let path = ["api", "v1", "programs", "web", "signal"];
+        assert_eq!(
+            ask(POST, &path, &[("signal", "sigterm"), ("name", "db")]),
+            Ok(Route::Poke {
+                poke: Poke::Signal(Signal::TERM),
+                patterns: vec!["web".to_owned(), "db".to_owned()],
+            })
+        );
+        assert_eq!(ask(POST, &path, &[]), Err(400));
+        assert_eq!(ask(POST, &path, &[("signal", "TREM")]), Err(400));
     }
 
     #[test]

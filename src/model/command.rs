@@ -4,6 +4,7 @@ use crossbeam::channel::Sender;
 use serde::{Deserialize, Serialize};
 
 use super::name::{InstanceName, UnknownName};
+use super::program::Signal;
 use super::status::PhaseName;
 use crate::ids::DeliveryId;
 
@@ -12,6 +13,8 @@ use crate::ids::DeliveryId;
 pub enum Command {
     /// Start, stop or restart instances.
     Verb(VerbRequest),
+    /// Signal running instances.
+    Poke(PokeRequest),
     /// End the supervisor cleanly. Answered once it has been accepted.
     Shutdown {
         /// Who asked.
@@ -43,6 +46,26 @@ pub struct VerbRequest {
     pub by: String,
     /// One answer.
     pub reply: Sender<VerbReply>,
+}
+
+/// Something done at once to running instances, which changes nothing of what is wanted of them.
+#[derive(Debug)]
+pub struct PokeRequest {
+    /// What to do.
+    pub poke: Poke,
+    /// Names, globs, `tag:x`, `all`.
+    pub patterns: Vec<String>,
+    /// Who asked, for the record.
+    pub by: String,
+    /// One answer.
+    pub reply: Sender<VerbReply>,
+}
+
+/// What is done at once to a running instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Poke {
+    /// Its main process is sent this signal.
+    Signal(Signal),
 }
 
 /// The answer to a verb: what became of each instance, or the name that chose none.

@@ -65,7 +65,7 @@ fn parts(spec: &ProgramSpec) -> BTreeMap<String, Vec<u8>> {
         success_exit_codes: _,
         ends: _,
         start_confirm: _,
-        stop_signal: _,
+        stop: _,
         stop_timeout: _,
         depends_on: _,
         backoff: _,

@@ -14,6 +14,7 @@ pub mod route;
 pub mod sample;
 pub mod settings;
 pub mod status;
+pub mod stop;
 pub mod target;
 pub mod trigger;
 pub mod urgency;

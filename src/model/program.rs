@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::ends::EndPolicy;
 use super::event::Exit;
 use super::name::InstanceName;
+use super::stop::StopPlan;
 
 /// One `[program.NAME]` table, checked, with every default filled in and every path absolute.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,9 +34,9 @@ pub struct ProgramSpec {
     pub ends: EndPolicy,
     /// Alive this long counts as started.
     pub start_confirm: Duration,
-    /// Asks the program to end.
-    pub stop_signal: Signal,
-    /// From the stop signal to KILL.
+    /// How it is asked to end.
+    pub stop: StopPlan,
+    /// From the last line typed to the signal; without lines, from the last signal to KILL.
     pub stop_timeout: Duration,
     /// Programs that must have started first (`depends_on = { db = "started" }`).
     pub depends_on: Vec<Arc<str>>,
@@ -97,7 +98,7 @@ impl ProgramSpec {
             success_exit_codes: vec![0],
             ends: EndPolicy::default(),
             start_confirm: Duration::from_secs(1),
-            stop_signal: Signal::TERM,
+            stop: StopPlan::of(Signal::TERM),
             stop_timeout: Duration::from_secs(10),
             depends_on: vec![],
             backoff: BackoffPolicy {

@@ -346,6 +346,8 @@ fn outcome_of(result: Option<Result<String, String>>) -> Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::program::Signal;
+    use crate::model::stop::{StopAct, StopProgress};
 
     const LONG: Duration = Duration::from_secs(20);
     const SHORT: Duration = Duration::from_millis(20);
@@ -463,7 +465,14 @@ mod tests {
         let handle = coordinator.handle();
         let mut lines = vec![];
         let steps = vec![Step::new("programs", LONG, LONG, |context| {
-            context.waiting_for(vec![Waiting::new("web").asked("TERM", clock::mono())]);
+            let now = clock::mono();
+            context.waiting_for(vec![Waiting {
+                stands: Some(StopProgress {
+                    last: Some((StopAct::Signal(Signal::TERM), now)),
+                    next: (StopAct::Signal(Signal::KILL), now),
+                }),
+                ..Waiting::new("web")
+            }]);
             hang(context)
         })];
         coordinator.run(steps, LONG, &mut |progress| {

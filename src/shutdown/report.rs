@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::clock::Mono;
 use crate::limits;
+use crate::model::stop::StopProgress;
 use crate::model::urgency::Urgency;
 use crate::text;
 
@@ -13,10 +14,8 @@ use crate::text;
 pub struct Waiting {
     /// Who.
     pub name: String,
-    /// The signal it was sent, without `SIG`, and when.
-    pub asked: Option<(String, Mono)>,
-    /// When it is killed.
-    pub kill_at: Option<Mono>,
+    /// Where its stop stands; none while it has not been asked to end.
+    pub stands: Option<StopProgress>,
 }
 
 impl Waiting {
@@ -25,26 +24,7 @@ impl Waiting {
     pub fn new(name: impl Into<String>) -> Self {
         Self {
             name: name.into(),
-            asked: None,
-            kill_at: None,
-        }
-    }
-
-    /// It was sent `signal` at `at`.
-    #[must_use]
-    pub fn asked(self, signal: impl Into<String>, at: Mono) -> Self {
-        Self {
-            asked: Some((signal.into(), at)),
-            ..self
-        }
-    }
-
-    /// It is killed at `at`.
-    #[must_use]
-    pub fn killed_at(self, at: Mono) -> Self {
-        Self {
-            kill_at: Some(at),
-            ..self
+            stands: None,
         }
     }
 }
@@ -68,24 +48,9 @@ pub fn waiting_line(waiting: &[Waiting], now: Mono) -> Option<String> {
 }
 
 fn one(waiting: &Waiting, now: Mono) -> String {
-    // Half a second more, then cut: rounded to whole seconds.
-    let whole = |d: Duration| {
-        let rounded = d.saturating_add(Duration::from_millis(500)).as_secs();
-        format!("{rounded}s")
-    };
-    let asked = waiting
-        .asked
-        .as_ref()
-        .map(|(signal, at)| format!("{signal} {} ago", whole(now.since(*at))));
-    let kill = waiting.kill_at.map(|at| match at.since(now) {
-        Duration::ZERO => "KILL is due".to_owned(),
-        left => format!("KILL in {}", whole(left)),
-    });
-    let facts: Vec<String> = asked.into_iter().chain(kill).collect();
-    if facts.is_empty() {
-        waiting.name.clone()
-    } else {
-        format!("{} ({})", waiting.name, facts.join(", "))
+    match &waiting.stands {
+        None => waiting.name.clone(),
+        Some(stands) => format!("{} ({})", waiting.name, stands.words(now)),
     }
 }
 
@@ -186,6 +151,8 @@ impl fmt::Display for Report {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::program::Signal;
+    use crate::model::stop::StopAct;
 
     fn at(ms: u64) -> Mono {
         Mono::from_nanos(ms * 1_000_000)
@@ -193,9 +160,13 @@ mod tests {
 
     #[test]
     fn the_line_says_for_whom_since_when_and_until_when() {
-        let web = Waiting::new("web")
-            .asked("TERM", at(6_000))
-            .killed_at(at(15_900));
+        let web = Waiting {
+            stands: Some(StopProgress {
+                last: Some((StopAct::Signal(Signal::TERM), at(6_000))),
+                next: (StopAct::Signal(Signal::KILL), at(15_900)),
+            }),
+            ..Waiting::new("web")
+        };
         let line = waiting_line(&[web.clone(), Waiting::new("db")], at(10_020));
         assert_eq!(
             line.as_deref(),

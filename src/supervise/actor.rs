@@ -170,6 +170,7 @@ impl Actor {
         loop {
             match self.messages.try_recv() {
                 Ok(Message::Verb(request)) => self.verb(request),
+                Ok(Message::Poke(request)) => self.poke(request),
                 Ok(Message::StopAll { by, reply }) => self.stop_all(&by, reply),
                 Ok(Message::KillAll) => self.kill_all(),
                 Err(TryRecvError::Empty) => return true,
@@ -223,6 +224,8 @@ impl Actor {
                     Action::AwaitNeeds => {}
                     Action::Spawn => inputs.push(self.spawn(slot)),
                     Action::Signal(run, signal) => self.signal(slot, run, signal),
+                    // No program has a standard input of ours.
+                    Action::Type(run, _) => inputs.push(Input::Untyped(run)),
                     Action::Tell(notice) => self.tell(slot, notice),
                 }
             }

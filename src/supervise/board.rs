@@ -8,8 +8,8 @@ use crate::clock::Mono;
 use crate::ids::RunId;
 use crate::model::event::Exit;
 use crate::model::name::InstanceName;
-use crate::model::program::Signal;
 use crate::model::status::{Desired, Health, PhaseName};
+use crate::model::stop::StopProgress;
 
 /// One instance as others see it.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,20 +39,9 @@ pub struct InstanceView {
     /// Why it is down, or what it waits for, in words.
     pub cause: Option<String>,
     /// The end it was asked for, while it is under way.
-    pub stopping: Option<StoppingView>,
+    pub stopping: Option<StopProgress>,
     /// Its program's labels.
     pub tags: Arc<[String]>,
-}
-
-/// An end under way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct StoppingView {
-    /// When it was asked.
-    pub since: Mono,
-    /// When what is left is killed.
-    pub kill_at: Mono,
-    /// What it was sent last: its stop signal, or KILL.
-    pub signal: Signal,
 }
 
 /// All instances at one moment, in the order of the configuration.

@@ -12,6 +12,7 @@ pub mod backoff;
 pub mod board;
 pub mod machine;
 pub mod order;
+mod poke;
 mod processes;
 mod requests;
 mod slot;
@@ -30,7 +31,7 @@ use rustix::event::{EventfdFlags, eventfd};
 
 use crate::ids::RunId;
 use crate::limits;
-use crate::model::command::VerbRequest;
+use crate::model::command::{PokeRequest, VerbRequest};
 use crate::model::name::InstanceName;
 use crate::model::program::ProgramSpec;
 use crate::model::record::{InstanceState, Record, RunStart};
@@ -107,6 +108,7 @@ pub struct StopReport {
 
 enum Message {
     Verb(VerbRequest),
+    Poke(PokeRequest),
     StopAll {
         by: String,
         reply: Sender<StopReport>,
@@ -189,6 +191,11 @@ impl Supervisor {
     /// dropped, which the asker sees as a closed channel.
     pub fn verb(&self, request: VerbRequest) {
         self.send(Message::Verb(request));
+    }
+
+    /// Hands over something to be done at once; otherwise as [`Supervisor::verb`].
+    pub fn poke(&self, request: PokeRequest) {
+        self.send(Message::Poke(request));
     }
 
     /// Stops everything, in reverse order of dependencies, and reports when all is down. From here on

@@ -11,7 +11,7 @@ use super::tell::{self, Moment};
 use crate::ids::RunId;
 use crate::model::command::{Verb, VerbReply, VerbRequest, VerbResult};
 use crate::model::event::Exit;
-use crate::model::name;
+use crate::model::name::{self, UnknownName};
 use crate::model::status::{Desired, PhaseName};
 
 /// A request whose asker waits.
@@ -67,18 +67,10 @@ impl Actor {
     }
 
     pub(super) fn verb(&mut self, request: VerbRequest) {
-        let known: Vec<_> = self
-            .slots
-            .iter()
-            .map(|slot| (slot.name.clone(), slot.tags.to_vec()))
-            .collect();
-        let names = match name::select(&request.patterns, &known) {
-            Ok(names) => names,
+        let chosen = match self.chosen(&request.patterns) {
+            Ok(chosen) => chosen,
             Err(unknown) => return answer(&request.reply, Err(unknown)),
         };
-        let chosen: Vec<usize> = (0..self.slots.len())
-            .filter(|slot| names.contains(&self.slots[*slot].name))
-            .collect();
         if self.stop.is_some() && request.verb != Verb::Stop {
             let refuse =
                 |slot: &usize| self.slots[*slot].answer(false, "the supervisor is stopping");
@@ -100,6 +92,20 @@ impl Actor {
                 .collect();
             answer(&request.reply, Ok(begun));
         }
+    }
+
+    /// The slots that `patterns` mean.
+    pub(super) fn chosen(&self, patterns: &[String]) -> Result<Vec<usize>, UnknownName> {
+        let known: Vec<_> = self
+            .slots
+            .iter()
+            .map(|slot| (slot.name.clone(), slot.tags.to_vec()))
+            .collect();
+        let names = name::select(patterns, &known)?;
+        let slots = 0..self.slots.len();
+        Ok(slots
+            .filter(|slot| names.contains(&self.slots[*slot].name))
+            .collect())
     }
 
     fn ask(&self, slot: usize) -> Asked {

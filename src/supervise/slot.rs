@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::board::{InstanceView, StoppingView};
+use super::board::InstanceView;
 use super::machine::{Down, Instance, State};
 use super::tree::Root;
 use crate::child::{Child, Watched};
@@ -13,9 +13,10 @@ use crate::clock::{self, Mono, Wall};
 use crate::ids::RunId;
 use crate::model::command::VerbResult;
 use crate::model::name::InstanceName;
-use crate::model::program::{LimitAction, ProgramSpec, Signal};
+use crate::model::program::{LimitAction, ProgramSpec};
 use crate::model::record::InstanceState;
 use crate::model::status::{Desired, Health, PhaseName};
+use crate::model::stop::StopProgress;
 use crate::procfs;
 
 /// An instance with what it has running.
@@ -249,19 +250,11 @@ impl Slot {
         }
     }
 
-    fn stopping(&self) -> Option<StoppingView> {
-        let State::Stopping(stopping) = &self.instance.state else {
-            return None;
-        };
-        Some(StoppingView {
-            since: stopping.since,
-            kill_at: stopping.kill_at,
-            signal: if stopping.killed {
-                Signal::KILL
-            } else {
-                self.spec.stop_signal
-            },
-        })
+    fn stopping(&self) -> Option<StopProgress> {
+        match &self.instance.state {
+            State::Stopping(stopping) => Some(stopping.sequence.progress()),
+            _ => None,
+        }
     }
 
     fn cause(&self) -> Option<String> {

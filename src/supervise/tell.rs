@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::machine::{Ended, Notice};
+use super::machine::{self, Ended, Notice, State};
 use super::slot::Slot;
 use crate::clock::{self, Mono, Wall};
 use crate::ids::RunId;
@@ -110,7 +110,7 @@ fn told(slot: &Slot, notice: &Notice, at: Moment) -> (EventKind, Option<RunId>, 
             (EventKind::ProgramStopping, Some(*run), facts)
         }
         Notice::Killed(run, demand) => {
-            let cause = killed_because(slot, at);
+            let cause = killed_because(slot);
             (
                 EventKind::ProgramKilled,
                 Some(*run),
@@ -145,14 +145,14 @@ fn demanded(demand: Option<&Demand>) -> Facts {
 }
 
 /// The grace was over, or somebody was out of patience before that.
-fn killed_because(slot: &Slot, at: Moment) -> String {
-    let (grace, signal) = (slot.spec.stop_timeout, slot.spec.stop_signal);
-    let words = crate::text::duration(grace);
-    let stopping = slot.view().stopping;
-    if stopping.is_some_and(|stopping| at.mono.since(stopping.since) < grace) {
-        format!("not given the whole {words} after {signal}: it was to end at once")
-    } else {
-        format!("did not end within {words} of {signal}")
+fn killed_because(slot: &Slot) -> String {
+    let words = crate::text::duration(machine::grace(&slot.spec));
+    let signal = slot.spec.stop.last_signal();
+    match &slot.instance.state {
+        State::Stopping(stopping) if stopping.sequence.is_hurried() => {
+            format!("not given the whole {words} after {signal}: it was to end at once")
+        }
+        _ => format!("did not end within {words} of {signal}"),
     }
 }
 

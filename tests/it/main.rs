@@ -13,6 +13,7 @@ mod real_programs;
 mod recovery;
 mod secrets;
 mod shutdown;
+mod stopping;
 mod storage;
 mod supervision;
 mod support;

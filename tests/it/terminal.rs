@@ -1,14 +1,12 @@
 //! The terminal: keys pressed at it, a closed, stopped, full or missing one, and what it shows of programs.
 
 use std::io::{BufRead as _, BufReader};
-use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use rustix::fs::{Mode, OFlags};
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use serde_json::Value;
 
+use crate::support::screen::{Screen, at_terminal};
 use crate::support::supervisor::Supervisor;
 use crate::support::{lines_of, wait_for};
 
@@ -16,85 +14,6 @@ const CTRL_C: u8 = 0x03;
 const CTRL_Q: u8 = 0x11;
 const CTRL_S: u8 = 0x13;
 const CTRL_Z: u8 = 0x1a;
-
-/// The person's side of a pseudo-terminal. Unless it is asked nobody reads it, and it fills up.
-struct Screen {
-    master: OwnedFd,
-    slave: PathBuf,
-    shown: Vec<u8>,
-}
-
-impl Screen {
-    fn open() -> Self {
-        let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
-        let master = openpt(flags).expect("a pseudo-terminal");
-        grantpt(&master).expect("granted");
-        unlockpt(&master).expect("unlocked");
-        let name = ptsname(&master, Vec::new()).expect("it has a name");
-        rustix::io::ioctl_fionbio(&master, true).expect("it can be asked without waiting");
-        Self {
-            master,
-            slave: PathBuf::from(name.to_str().expect("a plain path")),
-            shown: Vec::new(),
-        }
-    }
-
-    /// The programs' side of it.
-    fn slave(&self) -> OwnedFd {
-        let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
-        rustix::fs::open(&self.slave, flags, Mode::empty()).expect("its other side")
-    }
-
-    fn press(&self, key: u8) {
-        let written = rustix::io::write(&self.master, &[key]).expect("the terminal takes a key");
-        assert_eq!(written, 1);
-    }
-
-    /// All that has been shown so far.
-    fn look(&mut self) -> String {
-        let mut bytes = [0; 4096];
-        // EIO: nobody has the other side open any more.
-        while let Ok(n) = rustix::io::read(&self.master, &mut bytes) {
-            if n == 0 {
-                break;
-            }
-            self.shown.extend_from_slice(&bytes[..n]);
-        }
-        String::from_utf8_lossy(&self.shown).into_owned()
-    }
-
-    fn wait(&mut self, text: &str) -> String {
-        wait_for(&format!("{text:?} on the screen"), || {
-            let shown = self.look();
-            if shown.contains(text) {
-                Ok(shown)
-            } else {
-                Err(shown)
-            }
-        })
-    }
-}
-
-/// `command`, leading a session of its own whose terminal is `screen`, on all three standard streams.
-fn at_terminal(screen: &Screen, command: &Command) -> Command {
-    let mut at = Command::new("setsid");
-    at.arg("--ctty").arg(command.get_program());
-    at.args(command.get_args());
-    if let Some(dir) = command.get_current_dir() {
-        at.current_dir(dir);
-    }
-    at.env_remove("NO_COLOR");
-    for (name, value) in command.get_envs() {
-        match value {
-            Some(value) => at.env(name, value),
-            None => at.env_remove(name),
-        };
-    }
-    at.stdin(screen.slave())
-        .stdout(screen.slave())
-        .stderr(screen.slave());
-    at
-}
 
 /// A supervisor of `config` at a terminal.
 fn run_at(screen: &Screen, config: &str) -> Supervisor {

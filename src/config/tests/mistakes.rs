@@ -47,8 +47,22 @@ restart = "sometimes"
     11: program.web.restart: "sometimes" is none of its values: "always", "on-failure", "never"
 stop_signal = "TREM"
     15: program.web.stop_signal: "TREM" is no signal: did you mean "TERM"?
-stop_signal = ["INT"]
-    15: program.web.stop_signal: a list of signals is not available in this version: one signal, as "TERM"
+stop_signal = 15
+    15: program.web.stop_signal: a whole number cannot stand here: for example stop_signal = "TERM"
+stop_signal = []
+    15: program.web.stop_signal: the list is empty: 1 to 64 steps
+stop_signal = ["INT", "TREM"]
+    23: program.web.stop_signal: "TREM" is no signal: did you mean "TERM"?
+stop_signal = ["INT", { wait = "10s" }]
+    15: program.web.stop_signal: it ends with a pause: end with a signal; stop_timeout is the pause after it
+stop_signal = [{ wait = "10s" }, "INT"]
+    15: program.web.stop_signal: it begins with a pause: begin with a signal
+stop_signal = ["INT", { wait = 10 }, "TERM"]
+    32: program.web.stop_signal: a whole number cannot stand here: a pause is written { wait = "10s" }
+stop_signal = ["INT", { wait = "10" }, "TERM"]
+    32: program.web.stop_signal: a duration needs a unit: "10s" for seconds, or ms, m, h, d, w
+stop_signal = ["INT", { wiat = "10s" }, "TERM"]
+    23: program.web.stop_signal: such a table cannot stand here: a pause is written { wait = "10s" }
 success_exit_codes = [0, 256]
     26: program.web.success_exit_codes: no program ends with such a code: 0 to 255
 success_exit_codes = 0

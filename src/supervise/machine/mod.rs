@@ -10,6 +10,7 @@
 //! Every report carries its run, and a late one about an earlier run changes nothing.
 
 mod step;
+mod stopping;
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -19,7 +20,11 @@ use crate::ids::RunId;
 use crate::model::event::Exit;
 use crate::model::program::{ProgramSpec, Signal};
 use crate::model::status::{Desired, PhaseName};
+use crate::model::stop::ConsoleLine;
 use crate::model::trigger::{Demand, Trigger};
+
+pub use stopping::Sequence;
+pub(super) use stopping::grace;
 
 /// One instance: what is wanted, where it stands, what it went through.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,8 +48,8 @@ pub enum State {
     Clearing {
         /// The run whose tree is in the way.
         run: RunId,
-        /// Then what is left is killed.
-        kill_at: Mono,
+        /// How far that is.
+        sequence: Sequence,
         /// Afterwards it waits for what it depends on; a restart after a failure does not.
         awaits_needs: bool,
     },
@@ -103,10 +108,8 @@ pub struct Stopping {
     pub run: RunId,
     /// When it was asked.
     pub since: Mono,
-    /// When what is left is killed; after that, when it is killed again.
-    pub kill_at: Mono,
-    /// KILL has been sent.
-    pub killed: bool,
+    /// How far that is.
+    pub sequence: Sequence,
     /// How the main process ended, once it has.
     pub main: Option<Exit>,
     /// When the run was spawned, when that is known.
@@ -178,6 +181,8 @@ pub enum Input {
     },
     /// The run is to be ended and the program started again.
     Demand(RunId, Demand),
+    /// A line could not be typed: the run has no standard input of ours, or does not read it.
+    Untyped(RunId),
     /// The main process of the run ended.
     Exited(RunId, Exit),
     /// Nothing of the run's tree is left.
@@ -195,6 +200,8 @@ pub enum Action {
     Spawn,
     /// Signal what there is of the run: the group, and the rest of the tree if the main process is gone.
     Signal(RunId, Signal),
+    /// Type a line into the run's standard input; answer with [`Input::Untyped`] when that could not be.
+    Type(RunId, ConsoleLine),
     /// Record a fact.
     Tell(Notice),
 }
@@ -321,10 +328,10 @@ impl Instance {
     pub fn deadline(&self, spec: &ProgramSpec) -> Option<Mono> {
         match &self.state {
             State::Down(_) | State::Waiting | State::Spawning | State::Running { .. } => None,
-            State::Clearing { kill_at, .. } => Some(*kill_at),
+            State::Clearing { sequence, .. } => Some(sequence.due()),
             State::Starting { since, .. } => Some(*since + spec.start_confirm),
             State::Backoff { retry_at, .. } => Some(*retry_at),
-            State::Stopping(stopping) => Some(stopping.kill_at),
+            State::Stopping(stopping) => Some(stopping.sequence.due()),
         }
     }
 }

@@ -4,14 +4,15 @@ use std::time::Duration;
 
 use super::super::backoff;
 use super::{
-    Action, After, Context, Down, Ended, Input, Instance, Notice, State, Stopped, Stopping,
+    Action, After, Context, Down, Ended, Input, Instance, Notice, Sequence, State, Stopped,
+    Stopping,
 };
 use crate::clock::Mono;
 use crate::ids::RunId;
-use crate::limits;
 use crate::model::event::Exit;
 use crate::model::program::{LimitAction, RestartPolicy, Signal};
 use crate::model::status::Desired;
+use crate::model::stop::StopAct;
 use crate::model::trigger::Demand;
 use crate::text;
 
@@ -49,6 +50,7 @@ impl<'a> Step<'a> {
             Input::Spawned(run) => self.spawned(run),
             Input::SpawnFailed { cause, permanent } => self.spawn_failed(cause, permanent),
             Input::Demand(run, demand) => self.demand(run, demand),
+            Input::Untyped(run) => self.untyped(run),
             Input::Exited(run, exit) => self.exited(run, exit),
             Input::TreeGone(run) => self.tree_gone(run),
             Input::Tick => self.tick(),
@@ -118,11 +120,10 @@ impl<'a> Step<'a> {
     fn clear(&mut self, run: RunId, awaits_needs: bool) {
         self.instance.state = State::Clearing {
             run,
-            kill_at: self.cx.now + self.cx.spec.stop_timeout,
+            sequence: Sequence::without_lines(self.cx.spec, self.cx.now),
             awaits_needs,
         };
-        self.actions
-            .push(Action::Signal(run, self.cx.spec.stop_signal));
+        self.end_further();
     }
 
     fn stop(&mut self, after: After) {
@@ -136,15 +137,14 @@ impl<'a> Step<'a> {
                 None => self.stopped(Stopped::default()),
                 Some(run) => self.stop_run(run, Was::Ended(self.last_exit()), after),
             },
-            State::Clearing { run, kill_at, .. } => {
-                let (run, kill_at) = (*run, *kill_at);
+            State::Clearing { run, sequence, .. } => {
+                let (run, sequence) = (*run, sequence.clone());
                 let main = Some(self.last_exit().unwrap_or(Exit::Unknown));
                 let since = self.cx.now;
                 self.instance.state = State::Stopping(Stopping {
                     run,
                     since,
-                    kill_at,
-                    killed: false,
+                    sequence,
                     main,
                     up_since: None,
                     uptime: None,
@@ -184,24 +184,24 @@ impl<'a> Step<'a> {
     }
 
     fn stop_run(&mut self, run: RunId, was: Was, after: After) {
-        let now = self.cx.now;
+        let (spec, now) = (self.cx.spec, self.cx.now);
         let (main, up_since) = match was {
             Was::Up(since) => (None, Some(since)),
             Was::Ended(exit) => (exit, None),
         };
-        let kill_at = now + self.cx.spec.stop_timeout;
         self.instance.state = State::Stopping(Stopping {
             run,
             since: now,
-            kill_at,
-            killed: false,
+            sequence: match main {
+                None => Sequence::whole(spec, now),
+                Some(_) => Sequence::without_lines(spec, now),
+            },
             main,
             up_since,
             uptime: None,
             after,
         });
-        self.actions
-            .push(Action::Signal(run, self.cx.spec.stop_signal));
+        self.end_further();
     }
 
     fn stopped(&mut self, stopped: Stopped) {
@@ -229,8 +229,9 @@ impl<'a> Step<'a> {
     fn kill(&mut self) {
         let now = self.cx.now;
         match &mut self.instance.state {
-            State::Stopping(stopping) => stopping.kill_at = now,
-            State::Clearing { kill_at, .. } => *kill_at = now,
+            State::Stopping(Stopping { sequence, .. }) | State::Clearing { sequence, .. } => {
+                sequence.hurry(now);
+            }
             State::Down(_)
             | State::Waiting
             | State::Spawning
@@ -238,7 +239,53 @@ impl<'a> Step<'a> {
             | State::Running { .. }
             | State::Backoff { .. } => return,
         }
-        self.tick();
+        self.end_further();
+    }
+
+    /// Does what is due to a run on its way down.
+    fn end_further(&mut self) {
+        let now = self.cx.now;
+        let (run, sequence, notice) = match &mut self.instance.state {
+            State::Clearing { run, sequence, .. } => (*run, sequence, None),
+            State::Stopping(stopping) => {
+                let notice = Notice::Killed(stopping.run, stopping.after.demand());
+                (stopping.run, &mut stopping.sequence, Some(notice))
+            }
+            State::Down(_)
+            | State::Waiting
+            | State::Spawning
+            | State::Starting { .. }
+            | State::Running { .. }
+            | State::Backoff { .. } => return,
+        };
+        let was_killed = sequence.is_killed();
+        let acts: Vec<StopAct> = std::iter::from_fn(|| sequence.take_due(now)).collect();
+        let is_first_kill = sequence.is_killed() && !was_killed;
+        self.actions.extend(acts.into_iter().map(|act| match act {
+            StopAct::Line(line) => Action::Type(run, line),
+            StopAct::Signal(signal) => Action::Signal(run, signal),
+        }));
+        self.actions
+            .extend(notice.filter(|_| is_first_kill).map(Action::Tell));
+    }
+
+    /// Nobody reads the lines: the signals come at once.
+    fn untyped(&mut self, run: RunId) {
+        match &mut self.instance.state {
+            State::Stopping(stopping) if stopping.run == run => {
+                stopping.sequence.skip_lines(self.cx.now);
+                self.end_further();
+            }
+            // A late report about an earlier run.
+            State::Down(_)
+            | State::Waiting
+            | State::Clearing { .. }
+            | State::Spawning
+            | State::Starting { .. }
+            | State::Running { .. }
+            | State::Backoff { .. }
+            | State::Stopping(_) => {}
+        }
     }
 
     fn ready(&mut self) {
@@ -330,11 +377,12 @@ impl<'a> Step<'a> {
                 stopping.uptime = stopping.up_since.map(|since| self.cx.now.since(since));
                 self.instance.history.last_exit = Some(exit);
                 // What the group signal did not reach (a descendant in a session of its own) hears it as
-                // soon as the main process no longer does its own tidying up.
-                if !stopping.killed {
-                    self.actions
-                        .push(Action::Signal(run, self.cx.spec.stop_signal));
+                // soon as the main process no longer does its own tidying up. It reads no lines.
+                if let Some(signal) = stopping.sequence.last_signal() {
+                    self.actions.push(Action::Signal(run, signal));
                 }
+                stopping.sequence.skip_lines(self.cx.now);
+                self.end_further();
             }
             // A late report about an earlier run.
             State::Down(_)
@@ -560,29 +608,14 @@ impl<'a> Step<'a> {
                 self.count_restart();
                 self.clear_or_spawn(left);
             }
-            State::Clearing { run, kill_at, .. } if now >= *kill_at => {
-                *kill_at = now + limits::KILL_AGAIN_AFTER;
-                self.actions.push(Action::Signal(*run, Signal::KILL));
-            }
-            State::Stopping(stopping) if now >= stopping.kill_at => {
-                let run = stopping.run;
-                stopping.kill_at = now + limits::KILL_AGAIN_AFTER;
-                let first = !std::mem::replace(&mut stopping.killed, true);
-                let demand = stopping.after.demand();
-                self.actions.push(Action::Signal(run, Signal::KILL));
-                if first {
-                    self.tell(Notice::Killed(run, demand));
-                }
-            }
+            State::Clearing { .. } | State::Stopping(_) => self.end_further(),
             // Not due.
             State::Down(_)
             | State::Waiting
-            | State::Clearing { .. }
             | State::Spawning
             | State::Starting { .. }
             | State::Running { .. }
-            | State::Backoff { .. }
-            | State::Stopping(_) => {}
+            | State::Backoff { .. } => {}
         }
     }
 

@@ -3,6 +3,7 @@
 use super::*;
 use crate::limits;
 use crate::model::program::{LimitAction, RestartLimit, RestartPolicy};
+use crate::model::stop::{StopAct, StopPlan, StopStep};
 
 fn spec() -> ProgramSpec {
     let mut spec = ProgramSpec::fixture("web");
@@ -20,6 +21,9 @@ struct World {
     tree: Option<RunId>,
     told: Vec<Notice>,
     signals: Vec<Signal>,
+    typed: Vec<String>,
+    /// It reads what is typed.
+    reads: bool,
 }
 
 impl World {
@@ -31,6 +35,8 @@ impl World {
             tree: None,
             told: Vec::new(),
             signals: Vec::new(),
+            typed: Vec::new(),
+            reads: true,
         }
     }
 
@@ -61,6 +67,13 @@ impl World {
                         assert_eq!(Some(run), self.tree, "a signal to a run that is over");
                         self.signals.push(signal);
                     }
+                    Action::Type(run, line) => {
+                        assert_eq!(Some(run), self.main, "a line for a run that is over");
+                        self.typed.push(line.text.to_string());
+                        if !self.reads {
+                            inputs.push(Input::Untyped(run));
+                        }
+                    }
                     Action::Tell(notice) => self.told.push(notice),
                 }
             }
@@ -89,6 +102,10 @@ impl World {
             is_failure,
         };
         self.feed(spec, Input::Demand(run, demand));
+    }
+
+    fn run_id(&self) -> RunId {
+        self.tree.unwrap_or_else(RunId::new)
     }
 
     fn crash(&mut self, spec: &ProgramSpec) {
@@ -328,6 +345,117 @@ fn a_program_that_does_not_stop_is_killed_after_the_grace_and_again_until_it_is_
     assert_eq!(world.phase(), PhaseName::Stopped);
 }
 
+/// Lines, pauses and two signals.
+fn talkative() -> ProgramSpec {
+    let line = |text: &str| {
+        StopStep::Act(StopAct::Line(ConsoleLine {
+            text: text.into(),
+            written: text.into(),
+        }))
+    };
+    let mut spec = spec();
+    let signal = |signal| StopStep::Act(StopAct::Signal(signal));
+    spec.stop = StopPlan {
+        lines: vec![
+            line("say bye"),
+            StopStep::Wait(Duration::from_secs(3)),
+            line("save-all"),
+            line("stop"),
+        ],
+        signals: vec![
+            signal(Signal::CONT),
+            StopStep::Wait(Duration::from_secs(2)),
+            signal(Signal::TERM),
+        ],
+    };
+    spec
+}
+
+/// Where the stop of `world` stands, in words.
+fn stands(world: &World) -> String {
+    match &world.instance.state {
+        State::Stopping(stopping) => stopping.sequence.progress().words(world.now),
+        other => format!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_stop_goes_through_its_lines_its_signals_and_kill_each_at_its_time() {
+    let spec = talkative();
+    let mut world = World::up(&spec);
+    world.feed(&spec, Input::Stop);
+    for (wait, typed, signals, words) in [
+        (0, 1, 0, "\"say bye\" typed 0s ago, \"save-all\" in 3s"),
+        (2_999, 1, 0, "\"say bye\" typed 3s ago, \"save-all\" in 0s"),
+        (1, 3, 0, "\"stop\" typed 0s ago, CONT in 10s"),
+        (9_999, 3, 0, "\"stop\" typed 10s ago, CONT in 0s"),
+        (1, 3, 1, "CONT 0s ago, TERM in 2s"),
+        (2_000, 3, 2, "TERM 0s ago, KILL in 5s"),
+        (4_999, 3, 2, "TERM 5s ago, KILL in 0s"),
+        (1, 3, 3, "KILL 0s ago, KILL in 1s"),
+        (1_000, 3, 4, "KILL 0s ago, KILL in 1s"),
+    ] {
+        world.wait(&spec, Duration::from_millis(wait));
+        let done = (world.typed.len(), world.signals.len(), stands(&world));
+        assert_eq!(done, (typed, signals, words.to_owned()));
+    }
+    assert_eq!(world.typed, ["say bye", "save-all", "stop"]);
+    let (cont, term, kill) = (Signal::CONT, Signal::TERM, Signal::KILL);
+    assert_eq!(world.signals, [cont, term, kill, kill]);
+}
+
+#[test]
+fn a_program_that_ends_on_its_line_gets_no_other_and_what_it_leaves_gets_the_signals() {
+    let spec = talkative();
+    let mut world = World::up(&spec);
+    world.feed(&spec, Input::Stop);
+    world.exit(&spec, Exit::Code(0));
+    world.wait(&spec, Duration::from_secs(2));
+    assert_eq!(world.typed, ["say bye"]);
+    assert_eq!(world.signals, [Signal::CONT, Signal::TERM]);
+    world.empty(&spec);
+    assert_eq!(world.phase(), PhaseName::Stopped);
+    let was_killed = world.told.iter().any(|n| matches!(n, Notice::Killed(..)));
+    assert!(!was_killed, "{:?}", world.told);
+}
+
+#[test]
+fn a_program_that_reads_no_lines_gets_its_signal_at_once() {
+    let spec = talkative();
+    let mut world = World::up(&spec);
+    world.reads = false;
+    world.feed(&spec, Input::Stop);
+    assert_eq!(stands(&world), "CONT 0s ago, TERM in 2s");
+    let late = world.run_id();
+    world.feed(&spec, Input::Untyped(late));
+    assert_eq!(world.signals, [Signal::CONT], "it is said once a line");
+    assert_eq!(world.typed, ["say bye"]);
+}
+
+#[test]
+fn haste_ends_a_sequence_wherever_it_is() {
+    let spec = talkative();
+    for wait in [0, 3_000, 13_000, 15_000] {
+        let mut world = World::up(&spec);
+        world.feed(&spec, Input::Stop);
+        world.wait(&spec, Duration::from_millis(wait.min(3_000)));
+        world.wait(
+            &spec,
+            Duration::from_millis(wait.clamp(3_000, 13_000) - 3_000),
+        );
+        world.wait(&spec, Duration::from_millis(wait.max(13_000) - 13_000));
+        world.feed(&spec, Input::Kill);
+        assert_eq!(world.signals.last(), Some(&Signal::KILL), "{wait}");
+        let State::Stopping(stopping) = &world.instance.state else {
+            panic!("{:?}", world.instance);
+        };
+        assert!(stopping.sequence.is_hurried(), "{wait}");
+        let typed = world.typed.len();
+        world.wait(&spec, Duration::from_mins(1));
+        assert_eq!(world.typed.len(), typed, "{wait}");
+    }
+}
+
 #[test]
 fn a_run_that_fails_a_demand_counts_as_crashed_however_it_ends() {
     let spec = spec();
@@ -417,7 +545,7 @@ fn a_missing_command_is_fatal_and_a_full_process_table_is_tried_again() {
     }
 }
 
-const STEPS: usize = 13;
+const STEPS: usize = 14;
 
 fn step(world: &mut World, spec: &ProgramSpec, which: usize) {
     match which {
@@ -437,6 +565,10 @@ fn step(world: &mut World, spec: &ProgramSpec, which: usize) {
         }
         10 => world.wait(spec, Duration::from_millis(1)),
         11 => world.demand(spec, true),
+        12 => {
+            let run = world.run_id();
+            world.feed(spec, Input::Untyped(run));
+        }
         _ => world.demand(spec, false),
     }
 }
@@ -507,13 +639,15 @@ fn no_short_history_doubles_a_run_or_signals_a_dead_one_or_gets_stuck() {
             };
             walk(&World::new(), &spec, &mut Vec::new(), 3);
             walk(&World::up(&spec), &spec, &mut Vec::new(), 5);
+            spec.stop = talkative().stop;
+            walk(&World::up(&spec), &spec, &mut Vec::new(), 4);
         }
     }
 }
 
 #[test]
 fn from_anywhere_a_stop_and_dead_processes_lead_down() {
-    let spec = spec();
+    let spec = talkative();
     let mut paths = vec![vec![]];
     for _ in 0..3 {
         paths = paths

@@ -3,6 +3,7 @@
 pub mod database;
 pub mod processes;
 pub mod receiver;
+pub mod screen;
 pub mod supervisor;
 
 use std::time::{Duration, Instant};

@@ -1,0 +1,106 @@
+//! How a program is asked to end: a signal, or a list of signals with pauses between them. Part of
+//! [`super::read`].
+
+use std::time::Duration;
+
+use super::fault::{Wrong, wrong};
+use super::keys::Key;
+use super::read::{Reader, Typed, duration_in};
+use super::syntax::{Node, Value};
+use crate::limits;
+use crate::model::stop::{StopAct, StopStep};
+
+/// The name of a signal, or a list of such names and pauses.
+pub(super) fn signals(
+    reader: &mut Reader<'_>,
+    key: &Key,
+    name: &str,
+    node: &Node,
+) -> Option<Typed> {
+    if !matches!(node.value, Value::List(_)) {
+        let act = signal(reader, key, name, node)?;
+        return Some(Typed::Stops(vec![StopStep::Act(act)]));
+    }
+    let steps = steps(reader, key, (name, node), signal)?;
+    if let Err(wrong) = ends_are_acts(&steps, "a signal") {
+        reader.fault(node.at, name, wrong);
+        return None;
+    }
+    Some(Typed::Stops(steps))
+}
+
+type ReadAct = fn(&mut Reader<'_>, &Key, &str, &Node) -> Option<StopAct>;
+
+/// The acts and pauses of a list.
+fn steps(
+    reader: &mut Reader<'_>,
+    key: &Key,
+    (name, node): (&str, &Node),
+    act: ReadAct,
+) -> Option<Vec<StopStep>> {
+    let Value::List(list) = &node.value else {
+        return reader.wrong_type(key, name, node);
+    };
+    if list.is_empty() || list.len() > limits::STOP_STEPS_MAX {
+        let what = match list.len() {
+            0 => "the list is empty".to_owned(),
+            many => format!("{many} steps are too many"),
+        };
+        let right = format!("1 to {} steps", limits::STOP_STEPS_MAX);
+        reader.fault(node.at, name, wrong(what, right));
+        return None;
+    }
+    let steps: Vec<Option<StopStep>> = list
+        .iter()
+        .map(|item| match &item.value {
+            Value::Table(_) => pause(reader, key, name, item).map(StopStep::Wait),
+            _ => act(reader, key, name, item).map(StopStep::Act),
+        })
+        .collect();
+    steps.into_iter().collect()
+}
+
+fn signal(reader: &mut Reader<'_>, key: &Key, name: &str, node: &Node) -> Option<StopAct> {
+    reader.one_signal(key, name, node).map(StopAct::Signal)
+}
+
+/// `{ wait = "10s" }`.
+fn pause(reader: &mut Reader<'_>, key: &Key, name: &str, node: &Node) -> Option<Duration> {
+    let right = "a pause is written { wait = \"10s\" }";
+    let Value::Table(table) = &node.value else {
+        return reader.wrong_type(key, name, node);
+    };
+    let Some(entry) = table.get("wait").filter(|_| table.len() == 1) else {
+        let w = wrong("such a table cannot stand here", right);
+        reader.fault(node.at, name, w);
+        return None;
+    };
+    if !matches!(entry.node.value, Value::Text(_)) {
+        let what = format!("{} cannot stand here", entry.node.value.describe());
+        reader.fault(entry.node.at, name, wrong(what, right));
+        return None;
+    }
+    let word = reader.word(key, name, &entry.node)?;
+    match duration_in(&word, Duration::ZERO, limits::CONFIG_DURATION_MAX) {
+        Ok(wait) => Some(wait),
+        Err(wrong) => {
+            reader.fault(entry.node.at, name, wrong);
+            None
+        }
+    }
+}
+
+fn ends_are_acts(steps: &[StopStep], what: &str) -> Result<(), Wrong> {
+    let is_wait = |step: Option<&StopStep>| matches!(step, Some(StopStep::Wait(_)));
+    if is_wait(steps.last()) {
+        return Err(wrong(
+            "it ends with a pause",
+            format!("end with {what}; stop_timeout is the pause after it"),
+        ));
+    }
+    if is_wait(steps.first()) {
+        let right = format!("begin with {what}");
+        return Err(wrong("it begins with a pause", right));
+    }
+    Ok(())
+}
