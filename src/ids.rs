@@ -60,6 +60,21 @@ id!(
     /// One incarnation of an instance.
     RunId
 );
+impl RunId {
+    /// A number in 0..1 that belongs to the run for ever, evenly spread over runs.
+    #[must_use]
+    pub fn fraction(self) -> f64 {
+        // The finishing steps of splitmix64: ids of one millisecond differ in their last bits only.
+        #[expect(clippy::cast_possible_truncation, reason = "the low half is wanted")]
+        let mut x = u128::from(self.0) as u64;
+        x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        x ^= x >> 31;
+        let high = u32::try_from(x >> 32).unwrap_or(u32::MAX);
+        f64::from(high) / (f64::from(u32::MAX) + 1.0)
+    }
+}
+
 id!(
     /// One recorded event.
     EventId

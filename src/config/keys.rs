@@ -87,6 +87,8 @@ pub enum Kind {
     ExitCodes,
     /// A list of names of signals.
     Signals,
+    /// A duration, or a table of it and its jitter.
+    MaxRuntime,
     /// A table of environment variables.
     Variables,
     /// Names of programs, or a table of them with their conditions.
@@ -127,6 +129,7 @@ impl Kind {
             Self::Texts | Self::Tags => "list of texts".to_owned(),
             Self::ExitCodes => "list of exit codes".to_owned(),
             Self::Signals => "list of names of signals".to_owned(),
+            Self::MaxRuntime => "duration, or table of `after` and `jitter`".to_owned(),
             Self::Variables => "table of texts".to_owned(),
             Self::Depends => "table, or list of names".to_owned(),
             Self::Url => "URL".to_owned(),

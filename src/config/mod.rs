@@ -32,6 +32,7 @@ pub mod table;
 mod targets;
 #[cfg(test)]
 mod tests;
+mod timing;
 mod walk;
 
 use std::collections::BTreeSet;

@@ -11,7 +11,7 @@ use super::fault::wrong;
 use super::fields::{Block, Fields};
 use super::read::{Reader, Typed};
 use super::source::read_text;
-use super::{env_file, lists, policy};
+use super::{env_file, lists, policy, timing};
 use crate::limits;
 use crate::model::program::{
     BackoffPolicy, Environment, LimitAction, ProgramSpec, RestartLimit, RestartPolicy, Variables,
@@ -71,6 +71,7 @@ pub(super) fn program(
         recover_after: fields.duration("program.*.recover_after"),
         tags: names(fields, "program.*.tags"),
         metrics_interval: fields.duration_or("program.*.metrics.interval", around.metrics_interval),
+        timing: timing::timing(fields),
     })
 }
 

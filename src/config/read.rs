@@ -10,10 +10,11 @@ use super::fault::{Fault, Wrong, shown, wrong};
 use super::keys::{Key, Kind};
 use super::source::{At, Sources};
 use super::syntax::{Node, Value};
-use super::{lists, policy, secrets, stops};
+use super::{lists, policy, secrets, stops, timing};
 use crate::limits;
 use crate::model::program::Signal;
 use crate::model::stop::StopStep;
+use crate::model::timing::MaxRuntime;
 use crate::secret::Secret;
 use crate::text;
 
@@ -47,6 +48,7 @@ pub(super) enum Typed {
     Stops(Vec<StopStep>),
     ExitCodes(Vec<i32>),
     Signals(Vec<Signal>),
+    MaxRuntime(MaxRuntime),
     Pairs(Vec<(String, String)>),
     Secrets(Vec<Secret>),
     Headers(Vec<(String, Secret)>),
@@ -137,6 +139,7 @@ impl<'a> Reader<'a> {
             Kind::Tags => lists::tags(self, key, name, node),
             Kind::ExitCodes => lists::exit_codes(self, key, name, node),
             Kind::Signals => policy::signals(self, key, name, node),
+            Kind::MaxRuntime => timing::max_runtime(self, key, name, node),
             Kind::Variables => lists::variables(self, key, name, node),
             Kind::Depends => lists::depends(self, key, name, node),
             Kind::Url => {

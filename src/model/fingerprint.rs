@@ -73,6 +73,7 @@ fn parts(spec: &ProgramSpec) -> BTreeMap<String, Vec<u8>> {
         recover_after: _,
         tags: _,
         metrics_interval: _,
+        timing: _,
     } = spec;
     let mut parts = BTreeMap::new();
     parts.insert("command".to_owned(), list(command));

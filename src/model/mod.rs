@@ -16,6 +16,7 @@ pub mod settings;
 pub mod status;
 pub mod stop;
 pub mod target;
+pub mod timing;
 pub mod trigger;
 pub mod urgency;
 pub mod write;

@@ -10,6 +10,7 @@ use super::ends::EndPolicy;
 use super::event::Exit;
 use super::name::InstanceName;
 use super::stop::StopPlan;
+use super::timing::Timing;
 
 /// One `[program.NAME]` table, checked, with every default filled in and every path absolute.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,6 +51,8 @@ pub struct ProgramSpec {
     pub tags: Vec<String>,
     /// How often it is measured.
     pub metrics_interval: Duration,
+    /// What depends on time alone.
+    pub timing: Timing,
 }
 
 impl ProgramSpec {
@@ -116,6 +119,7 @@ impl ProgramSpec {
             recover_after: Duration::from_secs(5),
             tags: vec![],
             metrics_interval: Duration::from_secs(5),
+            timing: Timing::default(),
         }
     }
 }

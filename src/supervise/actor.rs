@@ -191,11 +191,13 @@ impl Actor {
             if self.slots[slot].deadline().is_some_and(|at| at <= now) {
                 self.feed(slot, Input::Tick);
             }
+            self.expire(slot, now);
         }
     }
 
     fn timeout(&self) -> Option<Timespec> {
-        let at = self.slots.iter().filter_map(Slot::deadline).min()?;
+        let deadlines = self.slots.iter().filter_map(Slot::deadline);
+        let at = deadlines.chain(self.next_expiry()).min()?;
         let wait = at.since(clock::mono());
         let tv_sec = i64::try_from(wait.as_secs()).unwrap_or(i64::MAX);
         Some(Timespec {

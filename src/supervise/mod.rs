@@ -17,6 +17,7 @@ mod processes;
 mod requests;
 mod slot;
 mod tell;
+mod timing;
 mod tree;
 
 use std::io;

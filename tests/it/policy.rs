@@ -65,3 +65,32 @@ fn a_code_that_forbids_a_restart_leaves_the_program_down_and_says_why() {
     supervisor.cli(&["start", "web"]);
     supervisor.wait_lines("runs", 2);
 }
+
+#[test]
+fn a_run_that_lasted_as_long_as_it_may_is_ended_and_started_anew() {
+    let supervisor = Supervisor::running(
+        r#"
+        [program.web]
+        shell = true
+        command = "echo $$ >> pids; exec sleep 1d"
+        restart = "never"
+        start_confirm = "10ms"
+        max_runtime = { after = "400ms", jitter = 0.5 }
+        "#,
+    );
+    // Again and again, and never held against the program.
+    supervisor.wait_lines("pids", 4);
+    let stopped = wait_for("planned ends", || {
+        let events = supervisor.events_of("program.stopped", "web");
+        (events.len() >= 3)
+            .then_some(events)
+            .ok_or_else(String::new)
+    });
+    for event in &stopped {
+        assert_eq!(event["data"]["trigger"], "max_runtime", "{event}");
+        let lasted = event["data"]["uptime_s"].as_f64().expect("a number");
+        assert!(lasted >= 0.2, "{event}");
+    }
+    assert!(supervisor.events_of("program.crashed", "web").is_empty());
+    assert_eq!(supervisor.program("web")["restarts"], 0);
+}

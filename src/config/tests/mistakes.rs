@@ -73,6 +73,16 @@ no_restart_signals = "TERM"
     22: program.web.no_restart_signals: a text cannot stand here: for example no_restart_signals = ["KILL"]
 no_restart_exit_codes = [78, 300]
     30: program.web.no_restart_exit_codes: no program ends with such a code: 0 to 255
+max_runtime = 12
+    15: program.web.max_runtime: a duration needs a unit: "12s" for seconds, or ms, m, h, d, w
+max_runtime = true
+    15: program.web.max_runtime: true or false cannot stand here: for example max_runtime = { after = "12h", jitter = 0.1 }
+max_runtime = { jitter = 0.1 }
+    15: program.web.max_runtime.after: it is missing: for example max_runtime = { after = "12h", jitter = 0.1 }
+max_runtime = { after = "1h", jitter = 2 }
+    40: program.web.max_runtime.jitter: 2 is out of range: a number from 0 to 1
+max_runtime = { after = "1h", jiter = 0.1 }
+    31: program.web.max_runtime.jiter: unknown key: did you mean "jitter"?
 environment = { A = 1 }
     21: program.web.environment.A: a whole number cannot stand here: put the value in "quotes"
 environment = { "A=B" = "1" }
@@ -136,7 +146,7 @@ kill_timeout = 10
 uid = 0
     1: program.web.uid: unknown key: jikimi calls it "user", which is not available in this version
 "\u001b[2J" = 1
-    1: program.web."\x1b[2J": unknown key: here stand command, shell, directory, environment, environment_clear, env_file, instances, autostart, restart, success_exit_codes, success_signals, no_restart_exit_codes, no_restart_signals, start_confirm, stop_signal, stop_timeout, depends_on, backoff, restart_limit, recover_after, tags, metrics, stdin
+    1: program.web."\x1b[2J": unknown key: here stand command, shell, directory, environment, environment_clear, env_file, instances, autostart, restart, success_exit_codes, success_signals, no_restart_exit_codes, no_restart_signals, start_confirm, stop_signal, stop_timeout, depends_on, backoff, restart_limit, max_runtime, recover_after, tags, metrics, stdin
 autostart = yes
     13: syntax: the value is missing, or is a text without quotes: put a text in "quotes"
 autostart

@@ -1,0 +1,120 @@
+//! What the clock does to a program, from its keys: how long a run may last. Part of [`super::read`] and of
+//! [`super::programs`].
+
+use std::time::Duration;
+
+use super::fault::{did_you_mean, wrong};
+use super::fields::Fields;
+use super::keys::{Key, Kind};
+use super::read::{Reader, Typed};
+use super::syntax::{Entry, Node, Table, Value};
+use crate::limits;
+use crate::model::timing::{MaxRuntime, Timing};
+
+/// A table within a value, its keys known by name.
+pub(super) struct Inner<'a> {
+    pub(super) key: &'a Key,
+    /// Of the whole value.
+    pub(super) name: &'a str,
+    pub(super) node: &'a Node,
+    pub(super) table: &'a Table,
+}
+
+impl<'a> Inner<'a> {
+    /// The table, with every key that is none of `names` reported.
+    pub(super) fn new(
+        reader: &mut Reader<'_>,
+        (key, name): (&'a Key, &'a str),
+        node: &'a Node,
+        names: &[&str],
+    ) -> Option<Self> {
+        let Value::Table(table) = &node.value else {
+            return reader.wrong_type(key, name, node);
+        };
+        for (inner, entry) in table {
+            if !names.contains(&inner.as_str()) {
+                let right = did_you_mean(inner, names.iter().copied());
+                let right = right.unwrap_or_else(|| format!("here stand {}", names.join(", ")));
+                let shown = crate::text::printable(inner.as_bytes());
+                let full = format!("{name}.{shown}");
+                reader.fault(entry.at, &full, wrong("unknown key", right));
+            }
+        }
+        Some(Self {
+            key,
+            name,
+            node,
+            table,
+        })
+    }
+
+    /// As faults name a key of the table.
+    pub(super) fn full(&self, inner: &str) -> String {
+        format!("{}.{inner}", self.name)
+    }
+
+    pub(super) fn entry(&self, inner: &str) -> Option<&'a Entry> {
+        self.table.get(inner)
+    }
+
+    /// The value of `inner`, read as `kind`; none when it is not there or wrong.
+    pub(super) fn read(&self, reader: &mut Reader<'_>, inner: &str, kind: Kind) -> Option<Typed> {
+        let key = Key { kind, ..*self.key };
+        reader.read(&key, &self.full(inner), &self.entry(inner)?.node)
+    }
+
+    /// Reports that `inner` is not there, unless it is.
+    pub(super) fn need(&self, reader: &mut Reader<'_>, inner: &str) {
+        if self.entry(inner).is_none() {
+            let right = format!("for example {} = {}", self.key.name(), self.key.example);
+            let full = self.full(inner);
+            reader.fault(self.node.at, &full, wrong("it is missing", right));
+        }
+    }
+}
+
+const LASTING: Kind = Kind::Duration {
+    min: Duration::from_millis(1),
+    max: limits::CONFIG_DURATION_MAX,
+};
+
+/// `"12h"`, or `{ after = "12h", jitter = 0.1 }`.
+pub(super) fn max_runtime(
+    reader: &mut Reader<'_>,
+    key: &Key,
+    name: &str,
+    node: &Node,
+) -> Option<Typed> {
+    if matches!(node.value, Value::Text(_) | Value::Integer(_)) {
+        let plain = Key {
+            kind: LASTING,
+            ..*key
+        };
+        let Typed::Duration(after) = reader.read(&plain, name, node)? else {
+            return None;
+        };
+        return Some(Typed::MaxRuntime(MaxRuntime { after, jitter: 0.0 }));
+    }
+    let inner = Inner::new(reader, (key, name), node, &["after", "jitter"])?;
+    inner.need(reader, "after");
+    let jitter = match inner.entry("jitter") {
+        Some(_) => inner.read(reader, "jitter", Kind::Number { min: 0.0, max: 1.0 }),
+        None => Some(Typed::Number(0.0)),
+    };
+    match (inner.read(reader, "after", LASTING)?, jitter?) {
+        (Typed::Duration(after), Typed::Number(jitter)) => {
+            Some(Typed::MaxRuntime(MaxRuntime { after, jitter }))
+        }
+        _ => None,
+    }
+}
+
+/// What of a program depends on time alone.
+pub(super) fn timing(fields: &Fields) -> Timing {
+    Timing {
+        max_runtime: match fields.written("program.*.max_runtime") {
+            Some(Typed::MaxRuntime(max)) => Some(*max),
+            _ => None,
+        },
+    }
+}
