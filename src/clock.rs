@@ -109,6 +109,16 @@ impl<'de> Deserialize<'de> for Wall {
     }
 }
 
+/// How long this machine has been up, time spent asleep included: the clock of the start times in `/proc`.
+#[must_use]
+pub fn since_boot() -> Duration {
+    let t = clock_gettime(ClockId::Boottime);
+    Duration::new(
+        u64::try_from(t.tv_sec).unwrap_or(0),
+        u32::try_from(t.tv_nsec).unwrap_or(0),
+    )
+}
+
 /// The monotonic clock.
 #[must_use]
 pub fn mono() -> Mono {

@@ -8,6 +8,8 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use ulid::{Generator, Ulid};
 
+use crate::clock::Wall;
+
 static GENERATOR: Mutex<Generator> = Mutex::new(Generator::new());
 
 fn generate() -> Ulid {
@@ -31,6 +33,12 @@ macro_rules! id {
             #[expect(clippy::new_without_default, reason = "two defaults would differ")]
             pub fn new() -> Self {
                 Self(generate())
+            }
+
+            /// When it was made, by the wall clock of then.
+            #[must_use]
+            pub fn time(self) -> Wall {
+                Wall::from_millis(i64::try_from(self.0.timestamp_ms()).unwrap_or(i64::MAX))
             }
         }
 

@@ -80,6 +80,13 @@ pub const STOP_STEPS_MAX: usize = 64;
 /// Characters of a console line in the words that say where a stop stands.
 pub const STOP_LINE_SHOWN: usize = 40;
 
+/// How often the end of another's child is looked for: its zombie may be reaped between two looks.
+pub const ADOPTED_EXIT_LOOKS: u8 = 4;
+
+/// An unwritten run is taken over whole when its main process began within this time of the run's id; an older or
+/// younger leader of a group is something the run left behind.
+pub const ADOPTED_BIRTH_WITHIN: Duration = Duration::from_secs(2);
+
 /// At the end of the supervisor: from TERM to KILL for daemons that no run accounts for.
 pub const ORPHANS_ASKED: Duration = Duration::from_secs(3);
 

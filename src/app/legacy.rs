@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::clock::{self, Wall};
 use crate::ids::RunId;
+use crate::limits;
 use crate::logs::PipeId;
 use crate::model::event::{Event, EventKind, Facts};
 use crate::model::record::RunStart;
@@ -19,8 +20,6 @@ use crate::supervise::Legacy;
 pub(super) struct Left {
     pub legacy: Legacy,
     pub incidents: Vec<OpenIncident>,
-    /// The word to record, when the last end was no clean one.
-    pub recovered: Option<Event>,
 }
 
 /// Reads it. After a clean end programs begin anew, so only incidents are taken over.
@@ -30,7 +29,6 @@ pub(super) fn read(store: &Store, state_dir: &Path) -> Result<Left, StoreError> 
         return Ok(Left {
             legacy: Legacy::default(),
             incidents,
-            recovered: None,
         });
     }
     let states = store.instance_states()?;
@@ -45,12 +43,8 @@ pub(super) fn read(store: &Store, state_dir: &Path) -> Result<Left, StoreError> 
         ..Legacy::default()
     };
     add_living(&mut legacy, store, state_dir)?;
-    let recovered = recovered(store.last_alive(), legacy.unfinished.len());
-    Ok(Left {
-        legacy,
-        incidents,
-        recovered: Some(recovered),
-    })
+    legacy.recovered = Some(recovered(store.last_alive()));
+    Ok(Left { legacy, incidents })
 }
 
 /// Adds runs that the database does not know of or thinks ended, but of which somebody lives: the killed
@@ -74,11 +68,24 @@ fn add_living(legacy: &mut Legacy, store: &Store, state_dir: &Path) -> Result<()
                     state.desired = Desired::Up;
                     state.phase = PhaseName::Running;
                 }
-                legacy.unfinished.push(start);
+                if is_main(&start) {
+                    legacy.unfinished.push(start);
+                } else {
+                    legacy.leftovers.push(start);
+                }
             }
         }
     }
     Ok(())
+}
+
+/// Whether the oldest living process of an unwritten run is its main process: that one leads its group, and was
+/// started when the run got its id.
+fn is_main(start: &RunStart) -> bool {
+    let leads = matches!(procfs::read_stat(start.pid), Ok(Some(stat)) if stat.pgrp == stat.pid);
+    let age = clock::wall().since(start.run.time());
+    let lives_for = procfs::age(start.start_ticks);
+    leads && age.abs_diff(lives_for) <= limits::ADOPTED_BIRTH_WITHIN
 }
 
 /// Runs of this state directory of which somebody lives, each as its oldest process tells it.
@@ -111,7 +118,7 @@ fn living(state_dir: &Path) -> Vec<RunStart> {
         pid: stat.pid,
         start_ticks: stat.start_ticks,
         boot_id: boot_id.clone(),
-        at: clock::wall(),
+        at: pipe.run.time(),
         command: String::new(),
         pipes: Vec::new(),
     });
@@ -149,7 +156,8 @@ fn open_incidents(store: &Store) -> Result<Vec<OpenIncident>, StoreError> {
         .collect())
 }
 
-fn recovered(last_alive: Option<Wall>, runs: usize) -> Event {
+/// Supervision adds what became of the runs.
+fn recovered(last_alive: Option<Wall>) -> Event {
     let now = clock::wall();
     let mut event = Event::new(EventKind::SupervisorRecovered, now);
     let gap = last_alive.map_or_else(
@@ -158,7 +166,6 @@ fn recovered(last_alive: Option<Wall>, runs: usize) -> Event {
     );
     event.facts = Facts {
         cause: Some(format!("nobody watched for about {gap}")),
-        count: Some(runs as u64),
         ..Facts::default()
     };
     event

@@ -91,9 +91,6 @@ pub(super) fn start(loaded: Loaded) -> Result<Running, StartError> {
     rooms
         .journal
         .record(Event::new(EventKind::SupervisorStarted, clock::wall()));
-    if let Some(recovered) = left.recovered {
-        rooms.journal.record(recovered);
-    }
     let (supervisor, supervisor_thread) = Supervisor::start(Start {
         programs: ground.settings.programs.clone(),
         legacy: left.legacy,

@@ -73,11 +73,15 @@ pub fn group_exists(pid: u32) -> bool {
     pid_of(pid).is_some_and(|group| !matches!(test_kill_process_group(group), Err(Errno::SRCH)))
 }
 
-/// How the child ended, once it has: then it is reaped and its pid is free.
+/// How the process ended, once it has: then its pid is free. A child of ours is reaped; of another's child it is
+/// what the kernel tells.
 ///
 /// # Errors
-/// It is not our child.
+/// It was to be our child and is not.
 pub fn reap(child: &Child) -> io::Result<Option<Exit>> {
+    if !child.is_ours {
+        return Ok(super::adopt::end_of(child));
+    }
     let id = WaitId::PidFd(child.pidfd.as_fd());
     let Some(status) = waitid(id, WaitIdOptions::EXITED | WaitIdOptions::NOHANG)? else {
         return Ok(None);

@@ -4,10 +4,12 @@
 //! signal can reach a pid that was reaped and given to somebody else in between. Once that thread has ended,
 //! [`end_orphans`] does the same for what came to us without belonging to a run.
 
+mod adopt;
 mod end;
 mod orphans;
 mod spawn;
 
+pub use adopt::{adopt, last_word};
 pub use end::{
     Watched, abandon, group_exists, is_registered, orphans, reap, reap_orphans, signal_group,
     signal_process, watch,

@@ -47,6 +47,8 @@ pub struct Child {
     pub pidfd: OwnedFd,
     /// Field 22 of `/proc/PID/stat`; 0 when it could not be read.
     pub start_ticks: u64,
+    /// It is a child of this process, which alone reaps it: until then its pid is nobody else's.
+    pub is_ours: bool,
 }
 
 /// Why there is no process.
@@ -189,6 +191,7 @@ pub fn spawn(spawn: Spawn) -> Result<Child, SpawnError> {
                 pid,
                 pidfd,
                 start_ticks,
+                is_ours: true,
             })
         }
         Err(error) => {

@@ -9,9 +9,11 @@ pub mod tree;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use rustix::io::Errno;
 
+use crate::clock;
 use crate::limits;
 
 pub use stat::{ProcStat, Scanner, parse_stat, read_stat, scan};
@@ -33,6 +35,15 @@ pub fn boot_id() -> io::Result<String> {
 #[must_use]
 pub fn clock_ticks_per_second() -> u64 {
     rustix::param::clock_ticks_per_second()
+}
+
+/// How long ago a process was started whose start time is `start_ticks`.
+#[must_use]
+pub fn age(start_ticks: u64) -> Duration {
+    let per_second = clock_ticks_per_second().max(1);
+    let nanos = u128::from(start_ticks) * 1_000_000_000 / u128::from(per_second);
+    let started = Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX));
+    clock::since_boot().saturating_sub(started)
 }
 
 /// Bytes of one page, the unit of [`ProcStat::rss_pages`].
@@ -79,6 +90,13 @@ fn find_variable<'a>(environ: &'a [u8], key: &[u8]) -> Option<&'a [u8]> {
     environ
         .split(|b| *b == 0)
         .find_map(|entry| entry.strip_prefix(key)?.strip_prefix(b"="))
+}
+
+/// Whether we may look into `pid`, also when it is a zombie: only then its wait status is shown.
+#[must_use]
+pub fn may_inspect(pid: u32) -> bool {
+    // Asks for the same right, and is there for a zombie too.
+    read_bounded(&format!("/proc/{pid}/io"), limits::PROC_TEXT_BYTES).is_ok()
 }
 
 /// What descriptor `fd` of `pid` leads to. None when it is closed, or `pid` is gone or may not be looked into.

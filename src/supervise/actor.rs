@@ -18,7 +18,7 @@ use super::slot::Slot;
 use super::tell::{self, Moment};
 use super::{Message, Ports, Start, tree};
 use crate::child;
-use crate::clock;
+use crate::clock::{self, Wall};
 use crate::ids::RunId;
 use crate::limits;
 use crate::model::record::{Record, RunStart};
@@ -237,7 +237,7 @@ impl Actor {
     fn tell(&mut self, slot: usize, notice: Notice) {
         let at = Moment::now();
         let started = match &notice {
-            Notice::Started(run) => self.run_start(slot, *run, at),
+            Notice::Started(run) | Notice::Adopted(run) => self.run_start(slot, *run, at),
             _ => None,
         };
         self.slots[slot].was_killed |= matches!(notice, Notice::Killed(..));
@@ -255,13 +255,15 @@ impl Actor {
     fn run_start(&self, slot: usize, run: RunId, at: Moment) -> Option<RunStart> {
         let slot = &self.slots[slot];
         let live = slot.live.as_ref()?;
+        let up = at.mono.since(live.since).as_millis();
+        let up = i64::try_from(up).unwrap_or(i64::MAX);
         Some(RunStart {
             run,
             instance: slot.name.clone(),
             pid: live.root.pid,
             start_ticks: live.root.start_ticks,
             boot_id: self.boot_id.clone(),
-            at: at.wall,
+            at: Wall::from_millis(at.wall.millis().saturating_sub(up)),
             command: slot.spec.command.join(" "),
             pipes: live.pipes.clone(),
         })

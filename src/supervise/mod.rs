@@ -8,6 +8,7 @@
 //! are to do goes out through [`Ports`], whose methods never block.
 
 mod actor;
+mod adopt;
 pub mod backoff;
 pub mod board;
 pub mod machine;
@@ -33,6 +34,7 @@ use rustix::event::{EventfdFlags, eventfd};
 use crate::ids::RunId;
 use crate::limits;
 use crate::model::command::{PokeRequest, VerbRequest};
+use crate::model::event::Event;
 use crate::model::name::InstanceName;
 use crate::model::program::ProgramSpec;
 use crate::model::record::{InstanceState, Record, RunStart};
@@ -94,6 +96,8 @@ pub struct Legacy {
     pub unfinished: Vec<RunStart>,
     /// Runs that ended, while something of their trees lives on.
     pub leftovers: Vec<RunStart>,
+    /// The word of the recovery, to be completed by what is found; none after a clean end.
+    pub recovered: Option<Event>,
 }
 
 /// How a stop of everything went.

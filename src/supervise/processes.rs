@@ -7,16 +7,13 @@ use std::sync::Arc;
 use super::actor::{Actor, Source};
 use super::machine::Input;
 use super::slot::{Left, Live, Main};
-use super::tell::{self, Moment};
-use super::{Legacy, Measured, tree};
+use super::{Measured, tree};
 use crate::child::{self, Spawn, SpawnError, Watched};
 use crate::clock;
 use crate::ids::RunId;
 use crate::limits;
 use crate::model::event::Exit;
-use crate::model::name::InstanceName;
 use crate::model::program::Signal;
-use crate::model::record::RunStart;
 use crate::procfs::{self, Mark};
 
 impl Actor {
@@ -81,7 +78,6 @@ impl Actor {
             look_at: None,
             looks: 0,
             pipes: output.paths,
-            is_inherited: false,
         });
         self.ports.measure(Measured {
             instance: name,
@@ -114,7 +110,9 @@ impl Actor {
         };
         self.forget(main.child.pidfd.as_fd(), main.token);
         self.ports.unmeasure(&self.slots[slot].name, run);
-        if child::group_exists(main.child.pid) || self.has_unknown_orphans() {
+        // What another's child leaves goes to its parent, not to us.
+        let may_leave = !main.child.is_ours || child::group_exists(main.child.pid);
+        if may_leave || self.has_unknown_orphans() {
             self.hold_left(slot);
         }
         self.feed(slot, Input::Exited(run, exit));
@@ -161,7 +159,7 @@ impl Actor {
     }
 
     /// Takes hold of everything alive of a slot's run, its main process apart.
-    fn hold_left(&mut self, slot: usize) {
+    pub(super) fn hold_left(&mut self, slot: usize) {
         let Some(live) = self.slots[slot].live.as_ref() else {
             return;
         };
@@ -255,14 +253,11 @@ impl Actor {
         };
         let run = live.root.run;
         self.ports.output_over(run);
-        if live.is_inherited {
-            self.tell_missed(slot, run, "ended before its program was started anew");
-        }
         self.feed(slot, Input::TreeGone(run));
     }
 
-    /// Signals what there is of a run. Its group while the main process is there, whose pid is ours until we
-    /// reap it; KILL, and everything once the main process is gone, goes to each process by descriptor.
+    /// Signals what there is of a run. Its group while the main process is a child of ours, whose pid is nobody
+    /// else's until we reap it; KILL, and everything where that is not so, goes to each process by descriptor.
     pub(super) fn signal(&mut self, slot: usize, run: RunId, signal: Signal) {
         let Some(live) = self.slots[slot]
             .live
@@ -272,13 +267,25 @@ impl Actor {
             return;
         };
         let main = live.main.as_ref().map(|main| main.child.pid);
-        if let Some(pid) = main {
-            warn_on_fault(pid, child::signal_group(pid, signal));
+        let is_strangers = live.main.as_ref().is_some_and(|main| !main.child.is_ours);
+        if let Some(main) = &live.main {
+            let pid = main.child.pid;
+            warn_on_fault(
+                pid,
+                if is_strangers {
+                    child::signal_process(&main.child.pidfd, signal)
+                } else {
+                    child::signal_group(pid, signal)
+                },
+            );
         }
-        if signal == Signal::KILL {
+        if signal == Signal::KILL || is_strangers {
             // What the group did not reach is held for this only now: sessions of their own are rare.
             self.members = None;
-            let members = self.members_of(run);
+            let mut members = self.members_of(run);
+            if signal != Signal::KILL {
+                members.retain(|stat| Some(stat.pgrp) == main);
+            }
             for process in tree::hold(&members, main) {
                 warn_on_fault(process.pid, child::signal_process(&process.pidfd, signal));
                 if main.is_none() {
@@ -294,102 +301,6 @@ impl Actor {
             }
         }
     }
-
-    /// Takes over what a supervisor that was killed left: what people wanted, what was given up, counts; and
-    /// what still runs, which is ended before its program is started anew.
-    pub(super) fn inherit(&mut self, legacy: Legacy) {
-        for state in legacy.states {
-            if let Some(slot) = self.slot_of(&state.instance) {
-                self.slots[slot].restore(&state);
-            }
-        }
-        for start in legacy.unfinished {
-            let Some(slot) = self.slot_of(&start.instance) else {
-                self.end_stranger(&start);
-                let cause = "left the configuration while no supervisor ran";
-                let missed = tell::missed(&start.instance, start.run, cause, Moment::now());
-                self.told.push(missed);
-                continue;
-            };
-            if self.take_hold(slot, &start) {
-                let name = &start.instance;
-                log::warn!("{name}: a run outlived the last supervisor and is ended first");
-                self.slots[slot].is_survivor = true;
-                continue;
-            }
-            self.ports.output_over(start.run);
-            self.tell_missed(slot, start.run, "ended while no supervisor ran");
-        }
-        for start in legacy.leftovers {
-            let is_held = self
-                .slot_of(&start.instance)
-                .is_some_and(|slot| self.take_hold(slot, &start));
-            if !is_held {
-                self.end_stranger(&start);
-            } else if let Some(live) = self.live_of(start.run) {
-                // Its end was told by the supervisor that saw it.
-                live.is_inherited = false;
-            }
-        }
-        self.members = None;
-    }
-
-    fn slot_of(&self, name: &InstanceName) -> Option<usize> {
-        self.slots.iter().position(|slot| slot.name == *name)
-    }
-
-    fn live_of(&mut self, run: RunId) -> Option<&mut Live> {
-        let lives = self.slots.iter_mut().filter_map(|slot| slot.live.as_mut());
-        lives.into_iter().find(|live| live.root.run == run)
-    }
-
-    /// Makes what lives of a run the slot's own. False when nothing does, or when the slot has another run.
-    fn take_hold(&mut self, slot: usize, start: &RunStart) -> bool {
-        if start.boot_id != self.boot_id || self.slots[slot].live.is_some() {
-            return false;
-        }
-        self.slots[slot].live = Some(Live {
-            root: root_of(start),
-            since: clock::mono(),
-            main: None,
-            left: Vec::new(),
-            look_at: None,
-            looks: 0,
-            pipes: start.pipes.clone(),
-            is_inherited: true,
-        });
-        self.members = None;
-        self.hold_left(slot);
-        let held = &mut self.slots[slot];
-        if held.live.as_ref().is_some_and(|live| live.left.is_empty()) {
-            held.live = None;
-            return false;
-        }
-        held.instance.left_over(start.run);
-        true
-    }
-
-    /// What still runs of a program that left the configuration is killed; nobody would ever stop it.
-    fn end_stranger(&mut self, start: &RunStart) {
-        self.ports.output_over(start.run);
-        if start.boot_id != self.boot_id {
-            return;
-        }
-        let members = tree::find(&[root_of(start)]).of(start.run);
-        for process in tree::hold(&members, None) {
-            let (name, pid) = (&start.instance, process.pid);
-            log::warn!("nobody supervises {name} any more: pid {pid}, left of it, is killed");
-            warn_on_fault(pid, child::signal_process(&process.pidfd, Signal::KILL));
-        }
-    }
-}
-
-fn root_of(start: &RunStart) -> tree::Root {
-    tree::Root {
-        run: start.run,
-        pid: start.pid,
-        start_ticks: start.start_ticks,
-    }
 }
 
 /// The run and the end of its main process, once that has ended.
@@ -400,7 +311,7 @@ fn reap(live: &Live) -> Option<(RunId, io::Result<Exit>)> {
         .map(|exit| (live.root.run, exit))
 }
 
-fn warn_on_fault(pid: u32, result: io::Result<()>) {
+pub(super) fn warn_on_fault(pid: u32, result: io::Result<()>) {
     if let Err(error) = result {
         log::warn!("pid {pid} cannot be signalled: {error}");
     }

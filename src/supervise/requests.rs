@@ -7,7 +7,6 @@ use super::StopReport;
 use super::actor::Actor;
 use super::machine::{After, Down, Input, State};
 use super::slot::{Obstacle, Slot};
-use super::tell::{self, Moment};
 use crate::ids::RunId;
 use crate::model::command::{Verb, VerbReply, VerbRequest, VerbResult};
 use crate::model::event::Exit;
@@ -39,7 +38,7 @@ pub(super) struct StopUnderWay {
 impl Actor {
     /// Starts every program that starts by itself, with what those need.
     pub(super) fn autostart(&mut self) {
-        self.stop_survivors();
+        self.resume();
         let programs = 0..self.of_program.len();
         let wanted: Vec<usize> = programs
             .filter(|p| {
@@ -53,15 +52,6 @@ impl Actor {
                 if self.slots[slot].may_start_itself() {
                     self.feed(slot, Input::Start);
                 }
-            }
-        }
-    }
-
-    /// What was being stopped when an earlier supervisor was killed is brought to its end.
-    fn stop_survivors(&mut self) {
-        for slot in 0..self.slots.len() {
-            if self.slots[slot].is_survivor && self.slots[slot].is_settled {
-                self.feed(slot, Input::Stop);
             }
         }
     }
@@ -311,13 +301,6 @@ impl Actor {
             }
         }
         self.stop = Some(stop);
-    }
-
-    pub(super) fn tell_missed(&mut self, slot: usize, run: RunId, cause: &str) {
-        let slot = &self.slots[slot];
-        let mut record = tell::missed(&slot.name, run, cause, Moment::now());
-        record.event.facts.restarts = Some(slot.instance.history.restarts);
-        self.told.push(record);
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::board::InstanceView;
-use super::machine::{Down, Instance, State};
+use super::machine::{Down, Input, Instance, State};
 use super::tree::Root;
 use crate::child::{Child, Watched};
 use crate::clock::{self, Mono, Wall};
@@ -40,8 +40,8 @@ pub(super) struct Slot {
     pub tags: Arc<[String]>,
     /// An earlier supervisor's word on it stands: it is not started with this one.
     pub is_settled: bool,
-    /// It outlived an earlier supervisor, so it was up.
-    pub is_survivor: bool,
+    /// What is to be done first with what an earlier supervisor left.
+    pub resume: Option<Input>,
 }
 
 /// What stands in the way of a start.
@@ -65,8 +65,6 @@ pub(super) struct Live {
     pub looks: u8,
     /// Where its pipes are.
     pub pipes: Vec<PathBuf>,
-    /// It was found at the start, left by a supervisor that was killed.
-    pub is_inherited: bool,
 }
 
 /// A main process and its place in epoll.
@@ -96,7 +94,7 @@ impl Slot {
             waits_for: None,
             tags,
             is_settled: false,
-            is_survivor: false,
+            resume: None,
         }
     }
 
@@ -138,10 +136,10 @@ impl Slot {
             .min()
     }
 
-    /// Whether it is to be started with the supervisor: by its configuration or because it was up, unless a
-    /// person stopped it or it was over when an earlier supervisor was killed.
+    /// Whether it is to be started with the supervisor: by its configuration, unless a person stopped it or it
+    /// was over when an earlier supervisor was killed.
     pub fn is_wanted_at_start(&self) -> bool {
-        (self.spec.autostart || self.is_survivor) && self.may_start_itself()
+        self.spec.autostart && self.may_start_itself()
     }
 
     /// Whether nothing that an earlier supervisor knew of forbids starting it.

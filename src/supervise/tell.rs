@@ -6,7 +6,7 @@ use super::machine::{self, Ended, Notice, State};
 use super::slot::Slot;
 use crate::clock::{self, Mono, Wall};
 use crate::ids::RunId;
-use crate::model::event::{Event, EventKind, Exit, Facts};
+use crate::model::event::{Event, EventKind, Exit, Facts, Severity};
 use crate::model::name::InstanceName;
 use crate::model::record::{Record, RunChange, RunStart};
 use crate::model::trigger::Demand;
@@ -38,7 +38,7 @@ pub(super) fn record(slot: &Slot, notice: Notice, started: Option<RunStart>, at:
         ..facts
     };
     let change = match notice {
-        Notice::Started(_) => started.map(RunChange::Started),
+        Notice::Started(_) | Notice::Adopted(_) => started.map(RunChange::Started),
         Notice::Exited(ended) | Notice::Crashed(ended) => {
             ended
                 .run
@@ -79,6 +79,13 @@ fn told(slot: &Slot, notice: &Notice, at: Moment) -> (EventKind, Option<RunId>, 
             Some(*run),
             Facts { asked_by, ..pid },
         ),
+        Notice::Adopted(run) => {
+            let facts = Facts {
+                uptime_s: uptime(slot, at),
+                ..pid
+            };
+            (EventKind::ProgramAdopted, Some(*run), facts)
+        }
         Notice::Ready(run) => (EventKind::ProgramReady, Some(*run), pid),
         Notice::Exited(ended) => (EventKind::ProgramExited, ended.run, facts_of(slot, ended)),
         Notice::Crashed(ended) => (EventKind::ProgramCrashed, ended.run, facts_of(slot, ended)),
@@ -184,9 +191,10 @@ fn seconds(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1_000.0).round() / 1_000.0
 }
 
-/// The record of a run that ended while no supervisor ran.
+/// The record of a run that ended while no supervisor ran: nobody knows how.
 pub(super) fn missed(instance: &InstanceName, run: RunId, cause: &str, at: Moment) -> Record {
-    let mut event = Event::new(EventKind::ProgramExited, at.wall);
+    let mut event = Event::new(EventKind::ProgramAdopted, at.wall);
+    event.severity = Severity::Warning;
     event.instance = Some(instance.clone());
     event.run = Some(run);
     event.facts = Facts {

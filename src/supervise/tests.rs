@@ -420,15 +420,14 @@ fn verbs_answer_when_it_is_done_and_say_what_became_of_it() {
 }
 
 #[test]
-fn what_a_killed_supervisor_left_running_is_ended_and_started_anew_and_never_doubled() {
-    let mut survivor = std::process::Command::new("/bin/sh")
-        .args(["-c", "sleep 600; :"])
-        .stdout(std::process::Stdio::null())
-        .stderr(std::process::Stdio::null())
-        .env("JIKIMI_RUN", RunId::new().to_string())
-        .spawn()
+fn what_a_killed_supervisor_left_running_goes_on_under_the_next_one_as_the_same_run() {
+    // Orphaned, as a run is whose supervisor was killed.
+    let shell = std::process::Command::new("/bin/sh")
+        .args(["-c", "sleep 600 >/dev/null 2>&1 & echo $!"])
+        .output()
         .expect("a shell");
-    let pid = survivor.id();
+    let pid = String::from_utf8_lossy(&shell.stdout).trim().to_owned();
+    let pid: u32 = pid.parse().expect("a pid");
     let stat = crate::procfs::read_stat(pid)
         .expect("proc")
         .expect("it runs");
@@ -443,22 +442,33 @@ fn what_a_killed_supervisor_left_running_is_ended_and_started_anew_and_never_dou
         pipes: Vec::new(),
     };
     let legacy = Legacy {
-        states: Vec::new(),
         unfinished: vec![run.clone()],
         ..Legacy::default()
     };
     let running = Running::start_after(vec![program("web", "exec sleep 600")], legacy);
-    // It is the test's child here, so the test reaps it, as pid 1 would.
-    survivor.wait().expect("it is ended");
-    running.wait_phase("web", PhaseName::Running);
-    let ended = running
-        .kept
-        .records
-        .lock()
+    let view = running.wait_phase("web", PhaseName::Running);
+    assert_eq!((view.pid, view.run), (Some(pid), Some(run.run)));
+    // Its end is seen like that of any other, and another run follows.
+    let held = crate::child::watch(pid, stat.start_ticks)
+        .expect("a descriptor")
+        .expect("it runs");
+    crate::child::signal_process(&held.pidfd, Signal::KILL).expect("it is ours to kill");
+    running.wait("web", "another run", |view| {
+        view.phase == PhaseName::Running && view.run != Some(run.run)
+    });
+    let records = running.kept.records.lock();
+    let kinds: Vec<EventKind> = records
         .iter()
-        .find_map(|r| r.run.clone());
-    assert!(
-        matches!(ended, Some(crate::model::record::RunChange::Ended { run: r, .. }) if r == run.run)
+        .filter(|record| record.event.run == Some(run.run))
+        .map(|record| record.event.kind)
+        .collect();
+    assert_eq!(
+        kinds,
+        [
+            EventKind::ProgramAdopted,
+            EventKind::ProgramReady,
+            EventKind::ProgramCrashed
+        ]
     );
 }
 

@@ -172,6 +172,15 @@ pub enum Input {
     Ready,
     /// The spawn worked.
     Spawned(RunId),
+    /// A run of an earlier supervisor is still up.
+    Adopted {
+        /// The run.
+        run: RunId,
+        /// When it was spawned.
+        since: Mono,
+        /// It had been confirmed.
+        is_confirmed: bool,
+    },
     /// The spawn did not work.
     SpawnFailed {
         /// Why, in words.
@@ -211,6 +220,8 @@ pub enum Action {
 pub enum Notice {
     /// A run began.
     Started(RunId),
+    /// A run that an earlier supervisor began goes on.
+    Adopted(RunId),
     /// It was confirmed.
     Ready(RunId),
     /// It ended without failing.

@@ -48,6 +48,11 @@ impl<'a> Step<'a> {
             Input::Kill => self.kill(),
             Input::Ready => self.ready(),
             Input::Spawned(run) => self.spawned(run),
+            Input::Adopted {
+                run,
+                since,
+                is_confirmed,
+            } => self.adopted(run, since, is_confirmed),
             Input::SpawnFailed { cause, permanent } => self.spawn_failed(cause, permanent),
             Input::Demand(run, demand) => self.demand(run, demand),
             Input::Untyped(run) => self.untyped(run),
@@ -321,6 +326,27 @@ impl<'a> Step<'a> {
             | State::Starting { .. }
             | State::Running { .. }
             | State::Backoff { .. }
+            | State::Stopping(_) => self.actions.push(Action::Signal(run, Signal::KILL)),
+        }
+    }
+
+    /// Whatever was written last, a run that is up is up. It is not started anew, so nothing is forgiven.
+    fn adopted(&mut self, run: RunId, since: Mono, is_confirmed: bool) {
+        match self.instance.state {
+            State::Down(_) | State::Waiting | State::Backoff { .. } => {
+                self.instance.desired = Desired::Up;
+                self.tell(Notice::Adopted(run));
+                self.instance.state = if is_confirmed {
+                    State::Running { run, since }
+                } else {
+                    State::Starting { run, since }
+                };
+            }
+            // One run an instance; the actor adopts before it starts anything, so this is never so.
+            State::Clearing { .. }
+            | State::Spawning
+            | State::Starting { .. }
+            | State::Running { .. }
             | State::Stopping(_) => self.actions.push(Action::Signal(run, Signal::KILL)),
         }
     }
