@@ -148,7 +148,7 @@ fn crashed(who: &str, facts: &Facts) -> String {
 
 fn adopted(who: &str, facts: &Facts) -> String {
     match (&facts.exit, facts.pid) {
-        (Some(end), _) => format!("{who} ended while nobody watched: {end}"),
+        (Some(end), _) => format!("{who} ended while nobody watched: {end}{}", why(facts)),
         (None, Some(pid)) => {
             format!("{who} was still running and is supervised again as pid {pid}")
         }

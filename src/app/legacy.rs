@@ -121,6 +121,7 @@ fn living(state_dir: &Path) -> Vec<RunStart> {
         at: pipe.run.time(),
         command: String::new(),
         pipes: Vec::new(),
+        made_of: None,
     });
     starts.collect()
 }

@@ -107,15 +107,22 @@ fn level_of(event: &Event) -> log::Level {
 /// Adds to the end of a run what supervision does not know: its last lines and its peak of memory.
 pub(super) fn enrich(logs: Logs, metrics: Arc<Metrics>) -> crate::journal::Enrich {
     Box::new(move |event: &mut Event| {
-        let is_end = matches!(
-            event.kind,
-            EventKind::ProgramCrashed | EventKind::ProgramExited | EventKind::ProgramStopped
-        );
+        let is_end = match event.kind {
+            EventKind::ProgramCrashed | EventKind::ProgramExited | EventKind::ProgramStopped => {
+                true
+            }
+            // Of a run whose end nobody saw.
+            EventKind::ProgramAdopted => event.facts.exit.is_some(),
+            _ => false,
+        };
         let (Some(instance), Some(run), true) = (&event.instance, event.run, is_end) else {
             return;
         };
         event.facts.peak_memory_bytes = metrics.peak(run);
-        if event.kind == EventKind::ProgramCrashed {
+        if matches!(
+            event.kind,
+            EventKind::ProgramCrashed | EventKind::ProgramAdopted
+        ) {
             event.facts.log_tail = logs.tail(instance, run, limits::EVENT_TAIL_LINES);
         }
     })

@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 use super::event::{Event, Exit};
+use super::fingerprint::Fingerprint;
 use super::name::InstanceName;
 use super::status::{Desired, PhaseName};
 use crate::clock::Wall;
@@ -66,6 +67,16 @@ pub struct RunStart {
     pub command: String,
     /// Its standard output and standard error pipes.
     pub pipes: Vec<PathBuf>,
+    /// The keys of the configuration it was made of, salted with [`RunStart::salt`]; none when nobody wrote them.
+    pub made_of: Option<Fingerprint>,
+}
+
+impl RunStart {
+    /// What the fingerprint of `run` is salted with.
+    #[must_use]
+    pub fn salt(run: RunId) -> String {
+        run.to_string()
+    }
 }
 
 /// What of an instance must survive a kill -9 of the supervisor.

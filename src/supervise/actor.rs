@@ -21,6 +21,7 @@ use crate::child;
 use crate::clock::{self, Wall};
 use crate::ids::RunId;
 use crate::limits;
+use crate::model::fingerprint::Fingerprint;
 use crate::model::record::{Record, RunStart};
 use crate::model::status::Desired;
 use crate::procfs;
@@ -266,6 +267,7 @@ impl Actor {
             at: Wall::from_millis(at.wall.millis().saturating_sub(up)),
             command: slot.spec.command.join(" "),
             pipes: live.pipes.clone(),
+            made_of: Some(Fingerprint::of(&slot.spec, RunStart::salt(run).as_bytes())),
         })
     }
 

@@ -16,10 +16,12 @@ use crate::child::{self, Child};
 use crate::clock::{self, Mono};
 use crate::ids::RunId;
 use crate::model::event::{Event, Exit};
+use crate::model::fingerprint::{Fingerprint, changed_keys};
 use crate::model::name::InstanceName;
-use crate::model::program::{RestartPolicy, Signal};
+use crate::model::program::{ProgramSpec, RestartPolicy, Signal};
 use crate::model::record::{InstanceState, Record, RunStart};
 use crate::model::status::{Desired, PhaseName};
+use crate::model::trigger::{Demand, Trigger};
 use crate::procfs;
 
 /// What became of the runs while nobody watched.
@@ -81,7 +83,7 @@ impl Actor {
         match self.adopt(slot, start) {
             Ok(Some(since)) => {
                 tally.up += 1;
-                self.go_on(slot, start.run, since, state);
+                self.go_on(slot, start, since, state);
                 return;
             }
             Ok(None) => tally.ended += 1,
@@ -137,7 +139,8 @@ impl Actor {
     }
 
     /// An adopted run goes on where the last word of it was written.
-    fn go_on(&mut self, slot: usize, run: RunId, since: Mono, state: Option<&InstanceState>) {
+    fn go_on(&mut self, slot: usize, start: &RunStart, since: Mono, state: Option<&InstanceState>) {
+        let run = start.run;
         let phase = state.map(|state| state.phase);
         let adopted = Input::Adopted {
             run,
@@ -148,11 +151,12 @@ impl Actor {
         let was_stopping = phase == Some(PhaseName::Stopping);
         let is_wanted = state.is_none_or(|state| state.desired == Desired::Up);
         let slot = &mut self.slots[slot];
-        slot.is_settled = false;
+        // It is up; whatever else is to become of it is not a start.
+        slot.is_settled = true;
         slot.resume = match (was_stopping, is_wanted) {
             (true, true) => Some(Input::Restart),
             (_, false) => Some(Input::Stop),
-            (false, true) => None,
+            (false, true) => outdated(start, &slot.spec).map(|demand| Input::Demand(run, demand)),
         };
     }
 
@@ -241,6 +245,21 @@ impl Actor {
             }
         }
     }
+}
+
+/// Why an adopted run gives way to another: its program is configured differently by now.
+fn outdated(start: &RunStart, spec: &ProgramSpec) -> Option<Demand> {
+    let made_of = start.made_of.as_ref()?;
+    let salt = RunStart::salt(start.run);
+    let keys = changed_keys(made_of, &Fingerprint::of(spec, salt.as_bytes()));
+    (!keys.is_empty()).then(|| Demand {
+        trigger: Trigger::Reload,
+        cause: format!(
+            "configured differently while no supervisor ran: {}",
+            keys.join(", ")
+        ),
+        is_failure: false,
+    })
 }
 
 /// The processes of a run whose main process has gone, none of them held yet.

@@ -440,6 +440,7 @@ fn what_a_killed_supervisor_left_running_goes_on_under_the_next_one_as_the_same_
         at: clock::wall(),
         command: String::new(),
         pipes: Vec::new(),
+        made_of: None,
     };
     let legacy = Legacy {
         unfinished: vec![run.clone()],

@@ -1,6 +1,7 @@
 //! Integration tests: one binary, a file a promise area, each test an operator's sentence. The real binary,
 //! real children, real SQLite files, real HTTP on loopback.
 
+mod adoption;
 mod commands;
 mod events;
 mod explain;

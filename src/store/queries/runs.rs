@@ -15,8 +15,8 @@ use crate::store::tx::{Db, Tx, statements};
 
 statements! {
     INSERT = seek "store a run",
-        "INSERT INTO runs (id, program, slot, pid, start_ticks, boot_id, started_at, command, pipes)
-         VALUES (:id, :program, :slot, :pid, :start_ticks, :boot_id, :started_at, :command, :pipes)
+        "INSERT INTO runs (id, program, slot, pid, start_ticks, boot_id, started_at, command, pipes, made_of)
+         VALUES (:id, :program, :slot, :pid, :start_ticks, :boot_id, :started_at, :command, :pipes, :made_of)
          ON CONFLICT (id) DO NOTHING";
     END = seek "store a run's end", "UPDATE runs SET ended_at = ?2, exit = ?3 WHERE id = ?1";
     UNFINISHED = seek "read the unfinished runs",
@@ -51,6 +51,7 @@ pub(in crate::store) fn change(tx: &Tx<'_>, change: &RunChange) -> Result<(), St
                 ":started_at": start.at.millis(),
                 ":command": start.command,
                 ":pipes": join(&start.pipes),
+                ":made_of": start.made_of.as_ref().map(json),
             },
         )?,
         RunChange::Ended { run, at, exit } => {
@@ -81,6 +82,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<StoredRun> {
         at: wall(row, "started_at")?,
         command: row.get("command")?,
         pipes: split(&pipes),
+        made_of: json_opt(row, "made_of")?,
     };
     let ended_at = wall_opt(row, "ended_at")?;
     let exit: Option<Exit> = json_opt(row, "exit")?;

@@ -8,9 +8,11 @@ use super::{LONG, at, bench, event, incident, state, told, web, write};
 use crate::ids::{IncidentId, RunId};
 use crate::limits;
 use crate::model::event::{EventKind, Exit, Severity};
+use crate::model::fingerprint::Fingerprint;
 use crate::model::incident::IncidentState;
 use crate::model::log::{Level, LogBatch, LogCursor, LogRecord, Stream};
 use crate::model::name::InstanceName;
+use crate::model::program::ProgramSpec;
 use crate::model::record::{Record, RunChange, RunStart};
 use crate::model::sample::{Figures, HostSample, Sample};
 use crate::store::{EventFilter, IncidentFilter, Subject, Write};
@@ -27,6 +29,7 @@ fn run_start(instance: InstanceName) -> RunStart {
         at: at(1),
         command: "python3 -m \"http.server\"".to_owned(),
         pipes: vec![PathBuf::from("/run/a.out"), PathBuf::from(odd)],
+        made_of: Some(Fingerprint::of(&ProgramSpec::fixture("web"), b"salt")),
     }
 }
 
