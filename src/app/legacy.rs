@@ -82,7 +82,7 @@ fn add_living(legacy: &mut Legacy, store: &Store, state_dir: &Path) -> Result<()
 /// Whether the oldest living process of an unwritten run is its main process: that one leads its group, and was
 /// started when the run got its id.
 fn is_main(start: &RunStart) -> bool {
-    let leads = matches!(procfs::read_stat(start.pid), Ok(Some(stat)) if stat.pgrp == stat.pid);
+    let leads = matches!(procfs::read_stat(start.pid), Ok(Some(main)) if main.pgrp == main.pid);
     let age = clock::wall().since(start.run.time());
     let lives_for = procfs::age(start.start_ticks);
     leads && age.abs_diff(lives_for) <= limits::ADOPTED_BIRTH_WITHIN

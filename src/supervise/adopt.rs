@@ -44,15 +44,18 @@ impl Actor {
         let mut tally = Tally::default();
         for start in legacy.unfinished {
             let state = legacy.states.iter().find(|s| s.instance == start.instance);
-            match self.slot_of(&start.instance) {
-                Some(slot) => self.take_over(slot, &start, state, &mut tally),
-                None => {
-                    tally.gone += 1;
-                    self.end_stranger(&start);
-                    let cause = "left the configuration while no supervisor ran";
-                    let missed = tell::missed(&start.instance, start.run, cause, Moment::now());
-                    self.told.push(missed);
-                }
+            let Some(slot) = self.slot_of(&start.instance) else {
+                tally.gone += 1;
+                self.end_stranger(&start);
+                let cause = "left the configuration while no supervisor ran";
+                let missed = tell::missed(&start.instance, start.run, cause, Moment::now());
+                self.told.push(missed);
+                continue;
+            };
+            if self.take_over(slot, &start, state) {
+                tally.up += 1;
+            } else {
+                tally.ended += 1;
             }
         }
         for start in legacy.leftovers {
@@ -73,26 +76,17 @@ impl Actor {
         self.slots.iter().position(|slot| slot.name == *name)
     }
 
-    fn take_over(
-        &mut self,
-        slot: usize,
-        start: &RunStart,
-        state: Option<&InstanceState>,
-        tally: &mut Tally,
-    ) {
+    /// Whether the run goes on.
+    fn take_over(&mut self, slot: usize, start: &RunStart, state: Option<&InstanceState>) -> bool {
         match self.adopt(slot, start) {
-            Ok(Some(since)) => {
-                tally.up += 1;
-                self.go_on(slot, start, since, state);
-                return;
+            Ok(true) => {
+                self.go_on(slot, start, state);
+                return true;
             }
-            Ok(None) => tally.ended += 1,
+            Ok(false) => {}
             Err(error) => {
-                tally.ended += 1;
-                log::error!(
-                    "{}: its run cannot be watched and is ended: {error}",
-                    start.instance
-                );
+                let name = &start.instance;
+                log::error!("{name}: its run cannot be watched and is ended: {error}");
             }
         }
         let is_held = self.take_hold(slot, start);
@@ -109,24 +103,24 @@ impl Actor {
         if !is_wanted || (is_held && !slot.spec.autostart) {
             slot.resume = Some(Input::Stop);
         }
+        false
     }
 
-    /// Watches the main process of a run that is still up: since when it is.
-    fn adopt(&mut self, slot: usize, start: &RunStart) -> io::Result<Option<Mono>> {
+    /// Watches the main process of a run that is still up; whether it is.
+    fn adopt(&mut self, slot: usize, start: &RunStart) -> io::Result<bool> {
         if start.boot_id != self.boot_id || self.slots[slot].live.is_some() {
-            return Ok(None);
+            return Ok(false);
         }
         let Some(child) = child::adopt(start.pid, start.start_ticks)? else {
-            return Ok(None);
+            return Ok(false);
         };
         let Child {
             pid, start_ticks, ..
         } = child;
         let token = self.listen(child.pidfd.as_fd(), Source::Main(slot))?;
-        let since = spawned_at(start_ticks);
         self.slots[slot].live = Some(Live {
             main: Some(Main { child, token }),
-            ..remains(start, since)
+            ..remains(start, spawned_at(start_ticks))
         });
         self.ports.measure(Measured {
             instance: start.instance.clone(),
@@ -135,12 +129,13 @@ impl Actor {
             start_ticks,
             interval: self.slots[slot].spec.metrics_interval,
         });
-        Ok(Some(since))
+        Ok(true)
     }
 
     /// An adopted run goes on where the last word of it was written.
-    fn go_on(&mut self, slot: usize, start: &RunStart, since: Mono, state: Option<&InstanceState>) {
+    fn go_on(&mut self, slot: usize, start: &RunStart, state: Option<&InstanceState>) {
         let run = start.run;
+        let since = spawned_at(start.start_ticks);
         let phase = state.map(|state| state.phase);
         let adopted = Input::Adopted {
             run,

@@ -67,38 +67,36 @@ pub(super) fn record(slot: &Slot, notice: Notice, started: Option<RunStart>, at:
     }
 }
 
-fn told(slot: &Slot, notice: &Notice, at: Moment) -> (EventKind, Option<RunId>, Facts) {
-    let pid = Facts {
-        pid: slot.pid(),
-        ..Facts::default()
-    };
-    let asked_by = slot.asked_by.clone();
+/// What is told, of which run, with which facts.
+type Told = (EventKind, Option<RunId>, Facts);
+
+fn told(slot: &Slot, notice: &Notice, at: Moment) -> Told {
     match notice {
-        Notice::Started(run) => (
-            EventKind::ProgramStarted,
-            Some(*run),
-            Facts { asked_by, ..pid },
-        ),
-        Notice::Adopted(run) => {
+        Notice::Started(run) => {
+            let asked_by = slot.asked_by.clone();
             let facts = Facts {
-                uptime_s: uptime(slot, at),
-                ..pid
+                asked_by,
+                ..pid(slot)
+            };
+            (EventKind::ProgramStarted, Some(*run), facts)
+        }
+        Notice::Adopted(run) => {
+            let uptime_s = uptime(slot, at);
+            let facts = Facts {
+                uptime_s,
+                ..pid(slot)
             };
             (EventKind::ProgramAdopted, Some(*run), facts)
         }
-        Notice::Ready(run) => (EventKind::ProgramReady, Some(*run), pid),
+        Notice::Ready(run) => (EventKind::ProgramReady, Some(*run), pid(slot)),
         Notice::Exited(ended) => (EventKind::ProgramExited, ended.run, facts_of(slot, ended)),
         Notice::Crashed(ended) => (EventKind::ProgramCrashed, ended.run, facts_of(slot, ended)),
         Notice::Restarting(pause) => {
-            let next_restart_s = Some(pause.as_secs_f64());
-            (
-                EventKind::ProgramRestarting,
-                None,
-                Facts {
-                    next_restart_s,
-                    ..Facts::default()
-                },
-            )
+            let facts = Facts {
+                next_restart_s: Some(pause.as_secs_f64()),
+                ..Facts::default()
+            };
+            (EventKind::ProgramRestarting, None, facts)
         }
         Notice::Fatal(cause) => {
             let facts = Facts {
@@ -107,6 +105,15 @@ fn told(slot: &Slot, notice: &Notice, at: Moment) -> (EventKind, Option<RunId>, 
             };
             (EventKind::ProgramFatal, slot.instance.run(), facts)
         }
+        Notice::Stopping(..) | Notice::Killed(..) | Notice::Stopped(_) => {
+            told_of_stop(slot, notice, at)
+        }
+    }
+}
+
+fn told_of_stop(slot: &Slot, notice: &Notice, at: Moment) -> Told {
+    let asked_by = slot.asked_by.clone();
+    match notice {
         Notice::Stopping(run, demand) => {
             let facts = Facts {
                 pid: slot.pid(),
@@ -117,17 +124,13 @@ fn told(slot: &Slot, notice: &Notice, at: Moment) -> (EventKind, Option<RunId>, 
             (EventKind::ProgramStopping, Some(*run), facts)
         }
         Notice::Killed(run, demand) => {
-            let cause = killed_because(slot);
-            (
-                EventKind::ProgramKilled,
-                Some(*run),
-                Facts {
-                    cause: Some(cause),
-                    trigger: demand.as_ref().map(|demand| demand.trigger),
-                    asked_by,
-                    ..pid
-                },
-            )
+            let facts = Facts {
+                cause: Some(killed_because(slot)),
+                trigger: demand.as_ref().map(|demand| demand.trigger),
+                asked_by,
+                ..pid(slot)
+            };
+            (EventKind::ProgramKilled, Some(*run), facts)
         }
         Notice::Stopped(stopped) => {
             let run = stopped.end.as_ref().map(|(run, _)| *run);
@@ -139,6 +142,20 @@ fn told(slot: &Slot, notice: &Notice, at: Moment) -> (EventKind, Option<RunId>, 
             };
             (EventKind::ProgramStopped, run, facts)
         }
+        Notice::Started(_)
+        | Notice::Adopted(_)
+        | Notice::Ready(_)
+        | Notice::Exited(_)
+        | Notice::Crashed(_)
+        | Notice::Restarting(_)
+        | Notice::Fatal(_) => told(slot, notice, at),
+    }
+}
+
+fn pid(slot: &Slot) -> Facts {
+    Facts {
+        pid: slot.pid(),
+        ..Facts::default()
     }
 }
 
