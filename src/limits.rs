@@ -93,6 +93,9 @@ pub const ORPHANS_ASKED: Duration = Duration::from_secs(3);
 /// And from KILL to looking no more.
 pub const ORPHANS_KILLED: Duration = Duration::from_secs(1);
 
+/// From the spawn of a program with settings of its own to its beginning; a file system may hang on the way.
+pub const LAUNCH_MAX: Duration = Duration::from_secs(30);
+
 /// Descriptors the supervisor needs besides its instances: database, sockets, deliveries, terminal.
 pub const OPEN_FILES_BASE: u64 = 512;
 

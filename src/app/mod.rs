@@ -30,6 +30,7 @@ mod start;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+use crate::child;
 use crate::config::Loaded;
 use crate::logs;
 pub use start::StartError;
@@ -49,6 +50,12 @@ pub enum Ended {
 /// It could not start; nothing was begun.
 pub fn run(loaded: Loaded) -> Result<Ended, StartError> {
     Ok(start::start(loaded)?.serve())
+}
+
+/// The process of [`child::exec`], which becomes a program.
+#[must_use]
+pub fn exec() -> ExitCode {
+    child::exec::main()
 }
 
 /// The holder process of [`logs::holder`].

@@ -6,7 +6,10 @@
 
 mod adopt;
 mod end;
+pub mod exec;
+mod launch;
 mod orphans;
+mod plan;
 mod spawn;
 
 pub use adopt::{adopt, last_word};
@@ -14,6 +17,7 @@ pub use end::{
     Watched, abandon, group_exists, is_registered, orphans, reap, reap_orphans, signal_group,
     signal_process, watch,
 };
+pub use launch::{Launch, launch};
 pub use orphans::end_orphans;
 pub use spawn::{Child, Spawn, SpawnError, resolve, spawn};
 

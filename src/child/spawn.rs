@@ -68,6 +68,19 @@ pub enum SpawnError {
         /// Why.
         source: io::Error,
     },
+    /// Something that the program was to have was refused.
+    #[error("{what}: {why}")]
+    Refused {
+        /// What.
+        what: String,
+        /// Why, in words.
+        why: String,
+        /// Whether it would be refused again.
+        is_final: bool,
+    },
+    /// It did not begin in time.
+    #[error("did not begin within {} s", .0.as_secs())]
+    Late(std::time::Duration),
     /// The kernel did not do it.
     #[error("cannot start {command}: {source}")]
     System {
@@ -79,11 +92,29 @@ pub enum SpawnError {
 }
 
 impl SpawnError {
+    /// A refusal of the kernel's, of what `what` says.
+    pub(super) fn refused(what: String, source: &io::Error) -> Self {
+        use rustix::io::Errno;
+        let errno = Errno::from_io_error(source);
+        let uid = nix::unistd::geteuid();
+        Self::Refused {
+            what,
+            why: if errno == Some(Errno::PERM) {
+                format!("not permitted (jikimi runs as uid {uid})")
+            } else {
+                source.to_string()
+            },
+            is_final: !matches!(errno, Some(Errno::AGAIN | Errno::NOMEM | Errno::INTR)),
+        }
+    }
+
     /// Whether trying again cannot help until a person changes something.
     #[must_use]
     pub fn is_permanent(&self) -> bool {
         match self {
             Self::NotFound(_) | Self::NotExecutable(_) | Self::Directory { .. } => true,
+            Self::Refused { is_final, .. } => *is_final,
+            Self::Late(_) => false,
             Self::System { source, .. } => matches!(
                 rustix::io::Errno::from_io_error(source),
                 Some(

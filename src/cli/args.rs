@@ -67,6 +67,9 @@ pub enum Command {
     Notify(NotifyCommand),
     /// Receive notifications on this machine and print them
     Inbox(InboxArgs),
+    /// The process between a spawn and a program with settings of its own; the supervisor starts it.
+    #[command(name = "__exec", hide = true)]
+    Exec,
     /// The process that keeps output pipes open; the supervisor starts it.
     #[command(name = "__holder", hide = true)]
     Holder {

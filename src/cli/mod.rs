@@ -53,6 +53,7 @@ fn dispatch(args: Args) -> Result<ExitCode, Failure> {
     let place = connect::Place::new(args.config, args.socket);
     match args.command {
         Command::Run => return run::run(&place),
+        Command::Exec => return Ok(crate::app::exec()),
         Command::Holder { arguments } => return Ok(crate::app::holder(&arguments)),
         Command::Check => run::check(&place, &mut Out::stdout()),
         Command::Status { json } => status::status(&place, json, &mut Out::stdout()),

@@ -139,6 +139,21 @@ impl Fields {
         }
     }
 
+    /// The text of a key that has no default, with its place.
+    pub(super) fn word(&self, path: &str) -> Option<&Word> {
+        match self.written(path)? {
+            Typed::Word(word) => Some(word),
+            _ => None,
+        }
+    }
+
+    pub(super) fn limits(&self, path: &str) -> &[crate::model::os::Limit] {
+        match self.written(path) {
+            Some(Typed::Limits(limits)) => limits,
+            _ => &[],
+        }
+    }
+
     pub(super) fn path(&self, path: &str) -> Option<(&Path, &Path)> {
         match self.written(path)? {
             Typed::Path { path, shown } => Some((path, shown)),

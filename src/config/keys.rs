@@ -93,6 +93,12 @@ pub enum Kind {
     Variables,
     /// Names of programs, or a table of them with their conditions.
     Depends,
+    /// The name or number of a user or group.
+    Account,
+    /// Octal digits.
+    Umask,
+    /// A table of resource limits.
+    Limits,
     /// An address that is no secret.
     Url,
     /// A secret address.
@@ -132,6 +138,9 @@ impl Kind {
             Self::MaxRuntime => "duration, or table of `after` and `jitter`".to_owned(),
             Self::Variables => "table of texts".to_owned(),
             Self::Depends => "table, or list of names".to_owned(),
+            Self::Account => "name or number".to_owned(),
+            Self::Umask => "octal digits".to_owned(),
+            Self::Limits => "table of limits".to_owned(),
             Self::Url => "URL".to_owned(),
             Self::SecretUrl => "URL, secret".to_owned(),
             Self::SigningKeys => "secret, or list of secrets".to_owned(),

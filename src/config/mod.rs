@@ -11,6 +11,7 @@
 //!   always there. In a command that is split, variables are filled in after the splitting.
 //! - A program, a target, and every other key may stand once in all files together; routes add up.
 
+mod accounts;
 mod check;
 mod depends;
 pub mod env;
@@ -21,6 +22,7 @@ mod fields;
 pub mod keys;
 mod lists;
 mod load;
+mod os;
 mod policy;
 mod programs;
 mod read;

@@ -11,7 +11,7 @@ use super::fault::wrong;
 use super::fields::{Block, Fields};
 use super::read::{Reader, Typed};
 use super::source::read_text;
-use super::{env_file, lists, policy, timing};
+use super::{env_file, lists, os, policy, timing};
 use crate::limits;
 use crate::model::program::{
     BackoffPolicy, Environment, LimitAction, ProgramSpec, RestartLimit, RestartPolicy, Variables,
@@ -37,7 +37,8 @@ pub(super) fn program(
     around: &Surroundings<'_>,
 ) -> Option<ProgramSpec> {
     let fields = &block.fields;
-    let environment = environment(reader, block, around);
+    let mut environment = environment(reader, block, around);
+    let os = os::settings(reader, block, &mut environment);
     let backoff = backoff(reader, block);
     let restart_limit = restart_limit(odd, block);
     let command = command(reader, block)?;
@@ -72,6 +73,7 @@ pub(super) fn program(
         tags: names(fields, "program.*.tags"),
         metrics_interval: fields.duration_or("program.*.metrics.interval", around.metrics_interval),
         timing: timing::timing(fields),
+        os,
     })
 }
 

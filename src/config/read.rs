@@ -10,8 +10,9 @@ use super::fault::{Fault, Wrong, shown, wrong};
 use super::keys::{Key, Kind};
 use super::source::{At, Sources};
 use super::syntax::{Node, Value};
-use super::{lists, policy, secrets, stops, timing};
+use super::{lists, os, policy, secrets, stops, timing};
 use crate::limits;
+use crate::model::os::Limit;
 use crate::model::program::Signal;
 use crate::model::stop::StopStep;
 use crate::model::timing::MaxRuntime;
@@ -50,6 +51,7 @@ pub(super) enum Typed {
     Signals(Vec<Signal>),
     MaxRuntime(MaxRuntime),
     Pairs(Vec<(String, String)>),
+    Limits(Vec<Limit>),
     Secrets(Vec<Secret>),
     Headers(Vec<(String, Secret)>),
 }
@@ -98,25 +100,8 @@ impl<'a> Reader<'a> {
                 }
                 _ => self.wrong_type(key, name, node),
             },
-            Kind::Number { min, max } => {
-                let number = match node.value {
-                    Value::Float(f) => f,
-                    #[expect(clippy::cast_precision_loss, reason = "compared with small bounds")]
-                    Value::Integer(i) => i as f64,
-                    _ => return self.wrong_type(key, name, node),
-                };
-                let in_range = number_in(number, min, max);
-                self.keep(at, name, in_range).map(Typed::Number)
-            }
-            Kind::Duration { min, max } => {
-                if let Value::Integer(i) = node.value {
-                    let w = wrong("a duration needs a unit", unit_hint(&i.to_string()));
-                    return self.keep(at, name, Err(w));
-                }
-                let word = self.word(key, name, node)?;
-                let duration = duration_in(&word, min, max);
-                self.keep(at, name, duration).map(Typed::Duration)
-            }
+            Kind::Number { min, max } => self.number(key, name, (node, min, max)),
+            Kind::Duration { min, max } => self.duration(key, name, (node, min, max)),
             Kind::Text => {
                 let word = self.word(key, name, node)?;
                 self.keep(at, name, one_line(word)).map(Typed::Word)
@@ -142,6 +127,9 @@ impl<'a> Reader<'a> {
             Kind::MaxRuntime => timing::max_runtime(self, key, name, node),
             Kind::Variables => lists::variables(self, key, name, node),
             Kind::Depends => lists::depends(self, key, name, node),
+            Kind::Account => os::account(self, key, name, node),
+            Kind::Umask => os::umask(self, key, name, node),
+            Kind::Limits => os::limits(self, key, name, node),
             Kind::Url => {
                 let word = self.word(key, name, node)?;
                 let url = secrets::check_url(&word.text).map(|()| word);
@@ -153,6 +141,37 @@ impl<'a> Reader<'a> {
             Kind::ChatId => self.chat_id(key, name, node),
             Kind::Unread => None,
         }
+    }
+
+    fn number(
+        &mut self,
+        key: &Key,
+        name: &str,
+        (node, min, max): (&Node, f64, f64),
+    ) -> Option<Typed> {
+        let number = match node.value {
+            Value::Float(f) => f,
+            #[expect(clippy::cast_precision_loss, reason = "compared with small bounds")]
+            Value::Integer(i) => i as f64,
+            _ => return self.wrong_type(key, name, node),
+        };
+        let in_range = number_in(number, min, max);
+        self.keep(node.at, name, in_range).map(Typed::Number)
+    }
+
+    fn duration(
+        &mut self,
+        key: &Key,
+        name: &str,
+        (node, min, max): (&Node, Duration, Duration),
+    ) -> Option<Typed> {
+        if let Value::Integer(i) = node.value {
+            let w = wrong("a duration needs a unit", unit_hint(&i.to_string()));
+            return self.keep(node.at, name, Err(w));
+        }
+        let word = self.word(key, name, node)?;
+        let duration = duration_in(&word, min, max);
+        self.keep(node.at, name, duration).map(Typed::Duration)
     }
 
     /// Reports that the value has another type than its key. Never shows the value.

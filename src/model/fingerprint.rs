@@ -56,6 +56,7 @@ fn parts(spec: &ProgramSpec) -> BTreeMap<String, Vec<u8>> {
         command,
         directory,
         environment,
+        os,
         // Who it is, and how many there are.
         name: _,
         instances: _,
@@ -80,6 +81,9 @@ fn parts(spec: &ProgramSpec) -> BTreeMap<String, Vec<u8>> {
     let directory = directory.as_os_str().as_encoded_bytes().to_vec();
     parts.insert("directory".to_owned(), directory);
     add_environment(&mut parts, environment);
+    for (key, value) in os.parts() {
+        parts.insert(key.to_owned(), value.into_bytes());
+    }
     parts
 }
 

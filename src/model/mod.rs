@@ -8,6 +8,7 @@ pub mod fingerprint;
 pub mod incident;
 pub mod log;
 pub mod name;
+pub mod os;
 pub mod program;
 pub mod record;
 pub mod route;

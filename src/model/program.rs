@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::ends::EndPolicy;
 use super::event::Exit;
 use super::name::InstanceName;
+use super::os::OsSettings;
 use super::stop::StopPlan;
 use super::timing::Timing;
 
@@ -53,6 +54,8 @@ pub struct ProgramSpec {
     pub metrics_interval: Duration,
     /// What depends on time alone.
     pub timing: Timing,
+    /// What it wants of the operating system.
+    pub os: OsSettings,
 }
 
 impl ProgramSpec {
@@ -120,6 +123,7 @@ impl ProgramSpec {
             tags: vec![],
             metrics_interval: Duration::from_secs(5),
             timing: Timing::default(),
+            os: OsSettings::default(),
         }
     }
 }

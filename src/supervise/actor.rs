@@ -37,6 +37,8 @@ pub(super) enum Source {
     Main(usize),
     /// A process left of this slot's run.
     Left(usize),
+    /// The word on whether this slot's program has begun.
+    Launch(usize),
 }
 
 pub(super) struct Actor {
@@ -160,6 +162,7 @@ impl Actor {
             _ => match self.sources.get(&token).copied() {
                 Some(Source::Main(slot)) => self.main_ended(slot),
                 Some(Source::Left(slot)) => self.left_ended(slot, token),
+                Some(Source::Launch(slot)) => self.launch_settled(slot),
                 // Settled earlier in this round.
                 None => {}
             },
@@ -185,6 +188,9 @@ impl Actor {
         self.go_on_stopping();
         let now = clock::mono();
         for slot in 0..self.slots.len() {
+            if self.slots[slot].launch_until().is_some_and(|at| at <= now) {
+                self.launch_settled(slot);
+            }
             let look_at = self.slots[slot].live.as_ref().and_then(|live| live.look_at);
             if look_at.is_some_and(|at| at <= now) {
                 self.look_again(slot);
@@ -209,7 +215,7 @@ impl Actor {
 
     /// One input for one slot, and everything that follows from it.
     pub fn feed(&mut self, slot: usize, input: Input) {
-        let mut inputs = vec![input];
+        let mut inputs: Vec<Input> = self.hold_back(slot, input).into_iter().collect();
         while let Some(input) = inputs.pop() {
             let spec = Arc::clone(&self.slots[slot].spec);
             let cx = Context {
@@ -225,7 +231,7 @@ impl Actor {
                 match action {
                     // Answered when the round is settled and the others' states are known.
                     Action::AwaitNeeds => {}
-                    Action::Spawn => inputs.push(self.spawn(slot)),
+                    Action::Spawn => inputs.extend(self.spawn(slot)),
                     Action::Signal(run, signal) => self.signal(slot, run, signal),
                     // No program has a standard input of ours.
                     Action::Type(run, _) => inputs.push(Input::Untyped(run)),

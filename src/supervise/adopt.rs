@@ -263,6 +263,7 @@ fn remains(start: &RunStart, since: Mono) -> Live {
         root: root_of(start),
         since,
         main: None,
+        launch: None,
         left: Vec::new(),
         look_at: None,
         looks: 0,

@@ -11,6 +11,7 @@ mod actor;
 mod adopt;
 pub mod backoff;
 pub mod board;
+mod launch;
 pub mod machine;
 pub mod order;
 mod poke;

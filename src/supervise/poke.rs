@@ -40,8 +40,9 @@ impl Actor {
 
 /// To the main process alone: it is the one that knows what a HUP means, and its children are its own affair.
 fn signal_main(slot: &Slot, signal: Signal) -> Result<String, String> {
-    let main = slot.live.as_ref().and_then(|live| live.main.as_ref());
-    let Some(main) = main else {
+    // What has yet to become its program would die of a signal that the program may be waiting for.
+    let live = slot.live.as_ref().filter(|live| live.launch.is_none());
+    let Some(main) = live.and_then(|live| live.main.as_ref()) else {
         return Err("is not running; no signal was sent".to_owned());
     };
     match child::signal_process(&main.child.pidfd, signal) {

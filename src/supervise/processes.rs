@@ -2,12 +2,14 @@
 
 use std::io;
 use std::os::fd::AsFd;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::actor::{Actor, Source};
+use super::launch::spawn_failed;
 use super::machine::Input;
 use super::slot::{Left, Live, Main};
-use super::{Measured, tree};
+use super::tree;
 use crate::child::{self, Spawn, SpawnError, Watched};
 use crate::clock;
 use crate::ids::RunId;
@@ -17,35 +19,33 @@ use crate::model::program::Signal;
 use crate::procfs::{self, Mark};
 
 impl Actor {
-    /// Spawns a run and says how that went.
-    pub(super) fn spawn(&mut self, slot: usize) -> Input {
+    /// Spawns a run and says how that went; nothing when that is not known yet.
+    pub(super) fn spawn(&mut self, slot: usize) -> Option<Input> {
         let run = RunId::new();
         match self.try_spawn(slot, run) {
-            Ok(()) => Input::Spawned(run),
-            Err(error) => {
-                let cause = match std::error::Error::source(&error) {
-                    Some(source) => format!("{error}: {source}"),
-                    None => error.to_string(),
-                };
-                Input::SpawnFailed {
-                    cause,
-                    permanent: error.is_permanent(),
-                }
-            }
+            Ok(has_begun) => has_begun.then_some(Input::Spawned(run)),
+            Err(error) => Some(spawn_failed(&error)),
         }
     }
 
-    fn try_spawn(&mut self, slot: usize, run: RunId) -> Result<(), SpawnError> {
+    /// Whether the program has begun already.
+    fn try_spawn(&mut self, slot: usize, run: RunId) -> Result<bool, SpawnError> {
         let spec = Arc::clone(&self.slots[slot].spec);
+        let is_direct = spec.os.is_plain();
         let path = spec.environment.get(std::ffi::OsStr::new("PATH"));
-        let file = child::resolve(&spec.command[0], &spec.directory, path)?;
+        let file = if is_direct {
+            child::resolve(&spec.command[0], &spec.directory, path)?
+        } else {
+            // Found with the rights of its user, on the way.
+            PathBuf::new()
+        };
         let fail = |source: io::Error| SpawnError::System {
             command: spec.command[0].clone(),
             source,
         };
         let name = self.slots[slot].name.clone();
         let output = self.ports.open_output(&name, run).map_err(fail)?;
-        let spawned = child::spawn(Spawn {
+        let spawn = Spawn {
             file: &file,
             argv: &spec.command,
             directory: &spec.directory,
@@ -55,9 +55,14 @@ impl Actor {
             stderr: Some(output.stderr),
             file_limit: self.file_limit,
             has_own_group: true,
-        });
+        };
+        let spawned = if is_direct {
+            child::spawn(spawn).map(|child| (child, None))
+        } else {
+            child::launch(spawn, &spec.os).map(|(child, launch)| (child, Some(launch)))
+        };
         (output.begin)();
-        let child = spawned.inspect_err(|_| self.ports.output_unused(run))?;
+        let (child, launch) = spawned.inspect_err(|_| self.ports.output_unused(run))?;
         let (pid, start_ticks) = (child.pid, child.start_ticks);
         let token = self
             .listen(child.pidfd.as_fd(), Source::Main(slot))
@@ -66,31 +71,46 @@ impl Actor {
                 self.ports.output_unused(run);
                 fail(error)
             })?;
+        let root = tree::Root {
+            run,
+            pid,
+            start_ticks,
+        };
         self.slots[slot].live = Some(Live {
-            root: tree::Root {
-                run,
-                pid,
-                start_ticks,
-            },
+            root,
             since: clock::mono(),
             main: Some(Main { child, token }),
+            launch: None,
             left: Vec::new(),
             look_at: None,
             looks: 0,
             pipes: output.paths,
         });
-        self.ports.measure(Measured {
-            instance: name,
-            run,
-            pid,
-            start_ticks,
-            interval: spec.metrics_interval,
-        });
-        Ok(())
+        let Some(launch) = launch else {
+            self.measure(slot, root);
+            return Ok(true);
+        };
+        self.await_launch(slot, launch).map_err(|error| {
+            self.drop_main(slot);
+            self.ports.output_unused(run);
+            fail(error)
+        })?;
+        Ok(false)
+    }
+
+    /// Kills a main process that was not to be, and forgets its run.
+    pub(super) fn drop_main(&mut self, slot: usize) {
+        if let Some(main) = self.slots[slot].live.take().and_then(|live| live.main) {
+            self.forget(main.child.pidfd.as_fd(), main.token);
+            // It may have left the group it was spawned in.
+            let _ = child::signal_process(&main.child.pidfd, Signal::KILL);
+            child::abandon(&main.child);
+        }
     }
 
     /// The main process of a slot became readable: it has ended.
     pub(super) fn main_ended(&mut self, slot: usize) {
+        self.launch_settled(slot);
         let Some((run, reaped)) = self.slots[slot].live.as_ref().and_then(reap) else {
             return;
         };

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::board::InstanceView;
+use super::launch::Launching;
 use super::machine::{Down, Input, Instance, State};
 use super::tree::Root;
 use crate::child::{Child, Watched};
@@ -58,6 +59,8 @@ pub(super) struct Live {
     pub since: Mono,
     /// The main process, until it has been reaped.
     pub main: Option<Main>,
+    /// The main process has yet to become its program.
+    pub launch: Option<Launching>,
     /// What is left of the tree after the main process ended.
     pub left: Vec<Left>,
     /// When to look again for more of them, and how often that was done in a row.
@@ -127,13 +130,23 @@ impl Slot {
             .map(|main| main.child.pid)
     }
 
+    /// When a launch that is under way is given up.
+    pub fn launch_until(&self) -> Option<Mono> {
+        let launch = self.live.as_ref()?.launch.as_ref()?;
+        Some(launch.until())
+    }
+
     /// When the machine wants to hear of the time.
     pub fn deadline(&self) -> Option<Mono> {
         let look_at = self.live.as_ref().and_then(|live| live.look_at);
-        [self.instance.deadline(&self.spec), look_at]
-            .into_iter()
-            .flatten()
-            .min()
+        [
+            self.instance.deadline(&self.spec),
+            look_at,
+            self.launch_until(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     /// Whether it is to be started with the supervisor: by its configuration, unless a person stopped it or it

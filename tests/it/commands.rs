@@ -156,7 +156,6 @@ fn a_key_of_a_later_version_is_refused_and_not_passed_over() {
     assert_eq!(code(&output), 3);
     let said = err(&output);
     for key in [
-        "program.web.user",
         "program.web.stdin",
         "program.web.readiness",
         "target.x.kind",

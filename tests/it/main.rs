@@ -8,6 +8,7 @@ mod explain;
 mod first_run;
 mod metrics;
 mod notifications;
+mod os_settings;
 mod output;
 mod policy;
 mod real_programs;

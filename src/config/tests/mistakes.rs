@@ -113,8 +113,32 @@ depends_on = { db = true }
     21: program.web.depends_on.db: true or false cannot stand here: write "started"
 depends_on = "db"
     14: program.web.depends_on: a text cannot stand here: for example depends_on = { db = "started" }
-user = "www"
-    1: program.web.user: not available in this version: leave it out
+user = "no such user"
+    8: program.web.user: this machine has no user "no such user": a user that there is, by its name or number
+user = ["root"]
+    8: program.web.user: a list cannot stand here: for example user = "nobody"
+user = ""
+    8: program.web.user: it is empty: write something, or leave the key out
+group = "no such group"
+    9: program.web.group: this machine has no group "no such group": a group that there is, by its name or number
+supplementary_groups = ["no such group"]
+    25: program.web.supplementary_groups: this machine has no group "no such group": a group that there is, by its name or number
+umask = 22
+    9: program.web.umask: a mask is written in octal: in quotes, as "022"
+umask = "0o22"
+    9: program.web.umask: "0o22" is no mask: octal digits, from "000" to "777"
+umask = "1000"
+    9: program.web.umask: "1000" is no mask: octal digits, from "000" to "777"
+nice = 20
+    8: program.web.nice: it is too large: a whole number from -20 to 19
+rlimits = { nofiles = 1 }
+    13: program.web.rlimits.nofiles: "nofiles" is no limit: did you mean "nofile"?
+rlimits = { nofile = "many" }
+    22: program.web.rlimits.nofile: "many" is no limit: a number, a size, "unlimited", or two of them as "1024:65536"
+rlimits = { nofile = "2:1" }
+    22: program.web.rlimits.nofile: "2:1": the first is above the second: the soft limit first, then the hard one
+rlimits = { core = true }
+    20: program.web.rlimits.core: true or false cannot stand here: a number, a size, "unlimited", or two of them as "1024:65536"
 readiness = { http = "x" }
     1: program.web.readiness: not available in this version: leave it out
 metrics.scrape = "x"
@@ -144,9 +168,9 @@ stopwaitsecs = 10
 kill_timeout = 10
     1: program.web.kill_timeout: unknown key: jikimi calls it "stop_timeout"
 uid = 0
-    1: program.web.uid: unknown key: jikimi calls it "user", which is not available in this version
+    1: program.web.uid: unknown key: jikimi calls it "user"
 "\u001b[2J" = 1
-    1: program.web."\x1b[2J": unknown key: here stand command, shell, directory, environment, environment_clear, env_file, instances, autostart, restart, success_exit_codes, success_signals, no_restart_exit_codes, no_restart_signals, start_confirm, stop_signal, stop_timeout, depends_on, backoff, restart_limit, max_runtime, recover_after, tags, metrics, stdin
+    1: program.web."\x1b[2J": unknown key: here stand command, shell, directory, environment, environment_clear, env_file, instances, autostart, restart, success_exit_codes, success_signals, no_restart_exit_codes, no_restart_signals, start_confirm, stop_signal, stop_timeout, depends_on, backoff, restart_limit, max_runtime, recover_after, tags, metrics, stdin, user, group, supplementary_groups, umask, nice, rlimits, new_session
 autostart = yes
     13: syntax: the value is missing, or is a text without quotes: put a text in "quotes"
 autostart
