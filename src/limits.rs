@@ -121,6 +121,8 @@ pub const EPOLL_EVENTS: usize = 256;
 pub const CONFIG_FILES_MAX: usize = 512;
 /// A configuration file or `env_file` is read up to this size: 500 programs take about 200 KiB.
 pub const CONFIG_FILE_BYTES_MAX: u64 = 1 << 20;
+/// Left alone for so long, a file's times tell its next change: the coarsest file systems tick every two seconds.
+pub const CONFIG_FILE_SETTLES: Duration = Duration::from_secs(3);
 /// A file that holds one secret: keys and certificates are a few KiB.
 pub const SECRET_FILE_BYTES_MAX: u64 = 64 << 10;
 /// Faults kept and printed; the rest is counted. Nobody reads more at once.

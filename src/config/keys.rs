@@ -19,14 +19,25 @@ pub struct Key {
     pub example: &'static str,
     /// One line for people.
     pub doc: &'static str,
-    /// Whether a change can take effect while the supervisor runs.
-    pub live: bool,
+    /// How a change takes effect while the supervisor runs.
+    pub on_change: OnChange,
     /// Whether this version has it.
     pub availability: Availability,
     /// Whether its table cannot do without it.
     pub required: bool,
     /// The kinds of target that have it; empty: all, and everything that is no target.
     pub of: &'static [&'static str],
+}
+
+/// How a changed key takes effect at a reload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnChange {
+    /// At once.
+    Live,
+    /// With the next run of the program; a run under way gives way to it.
+    Restart,
+    /// At the next start of the supervisor.
+    Fixed,
 }
 
 /// Whether this version has a key.

@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::env::{Env, absolute_in};
 use super::fault::{Fault, Wrong, did_you_mean, io_words, wrong};
 use super::fields::Document;
+use super::files::{Files, Parsed};
 use super::read::{Reader, Typed, Word};
-use super::source::{At, Sources, read_config};
+use super::source::{At, Sources};
 use super::walk::walk;
 use crate::limits::CONFIG_FILES_MAX;
 
@@ -79,8 +81,9 @@ struct Next {
     asked_at: Option<At>,
 }
 
-/// Reads `main` and all it includes.
-pub(super) fn gather(main: &Path, env: &Env) -> Gathered {
+/// Reads `main` and all it includes, as far as `files` does not know them.
+pub(super) fn gather(main: &Path, env: &Env, files: &mut Files) -> Gathered {
+    files.counts.scans += 1;
     let mut gathered = Gathered::default();
     let mut queue = VecDeque::from([Next {
         shown: main.to_owned(),
@@ -91,24 +94,25 @@ pub(super) fn gather(main: &Path, env: &Env) -> Gathered {
         if gathered.sources.has(&next.path) {
             continue;
         }
-        match read_config(&next.path) {
-            Ok(text) => queue.extend(gathered.take_in(&next, text, env)),
+        match files.parsed(&next.path, gathered.sources.next_number()) {
+            Ok(parsed) => queue.extend(gathered.take_in(&next, &parsed, env)),
             Err(wrong) => gathered.unreadable(&next, wrong),
         }
     }
+    files.keep(&gathered.sources.paths());
     gathered
 }
 
 impl Gathered {
     /// Reads one file's keys; the result is what it includes.
-    fn take_in(&mut self, next: &Next, text: String, env: &Env) -> Vec<Next> {
-        let (table, faults) = self.sources.add(&next.shown, next.path.clone(), text);
+    fn take_in(&mut self, next: &Next, parsed: &Arc<Parsed>, env: &Env) -> Vec<Next> {
+        let faults = self.sources.add(&next.shown, next.path.clone(), parsed);
         if next.asked_at.is_none() {
             self.main_parses = faults.is_empty();
         }
         self.faults.extend(faults);
         let mut reader = Reader::new(env, &self.sources);
-        walk(&mut reader, &table, &mut self.document);
+        walk(&mut reader, &parsed.table, &mut self.document);
         let mut included = Vec::new();
         if let Some(field) = self.document.root.0.remove("include")
             && let Some(Typed::Words(words)) = field.value

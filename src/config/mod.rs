@@ -19,10 +19,12 @@ mod env_file;
 pub mod example;
 pub mod fault;
 mod fields;
+mod files;
 pub mod keys;
 mod lists;
 mod load;
 mod os;
+pub mod plan;
 mod policy;
 mod programs;
 mod read;
@@ -43,6 +45,7 @@ use std::path::{Path, PathBuf};
 pub use env::Env;
 pub use example::{example, key_table_markdown};
 pub use fault::{Fault, Faults};
+pub use files::Counts;
 pub use load::{NotFound, candidates, find};
 
 use crate::model::settings::Settings;
@@ -60,36 +63,69 @@ pub struct Loaded {
     pub secret_variables: BTreeSet<String>,
 }
 
-/// Reads the configuration at `path`, which faults name as it is given here.
+/// The configuration at one path, to be read as often as somebody asks; what did not change is not parsed again.
+/// Between two loads nothing here touches the disk.
+#[derive(Debug)]
+pub struct Definitions {
+    path: PathBuf,
+    env: Env,
+    files: files::Files,
+}
+
+impl Definitions {
+    /// The configuration at `path`, which faults name as it is given here. Nothing is read yet.
+    #[must_use]
+    pub fn new(path: PathBuf, env: Env) -> Self {
+        let files = files::Files::default();
+        Self { path, env, files }
+    }
+
+    /// Reads what changed since the last time.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, at once.
+    pub fn load(&mut self) -> Result<Loaded, Faults> {
+        let (path, env) = (self.path.as_path(), &self.env);
+        let mut gathered = load::gather(path, env, &mut self.files);
+        let mut faults = std::mem::take(&mut gathered.faults);
+        if gathered.sources.paths().is_empty() {
+            return Err(Faults::new(faults));
+        }
+        let mut checked = check::check(path, env, &gathered);
+        faults.append(&mut checked.faults);
+        if !faults.is_empty() {
+            return Err(Faults::new(faults));
+        }
+        checked.warnings.sort();
+        checked.warnings.dedup();
+        Ok(Loaded {
+            settings: checked.settings,
+            warnings: checked.warnings,
+            files: gathered.sources.paths(),
+            secret_variables: gathered.secret_variables,
+        })
+    }
+
+    /// What was done on disk so far.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.files.counts
+    }
+}
+
+/// Reads the configuration at `path` once.
 ///
 /// # Errors
 /// Everything that is wrong with it, at once.
 pub fn load(path: &Path, env: &Env) -> Result<Loaded, Faults> {
-    let mut gathered = load::gather(path, env);
-    let mut faults = std::mem::take(&mut gathered.faults);
-    if gathered.sources.paths().is_empty() {
-        return Err(Faults::new(faults));
-    }
-    let mut checked = check::check(path, env, &gathered);
-    faults.append(&mut checked.faults);
-    if !faults.is_empty() {
-        return Err(Faults::new(faults));
-    }
-    checked.warnings.sort();
-    checked.warnings.dedup();
-    Ok(Loaded {
-        settings: checked.settings,
-        warnings: checked.warnings,
-        files: gathered.sources.paths(),
-        secret_variables: gathered.secret_variables,
-    })
+    Definitions::new(path.to_owned(), env.clone()).load()
 }
 
 /// The state directory that the configuration at `path` means, if the file is there and is TOML, whatever
 /// else is wrong with it.
 #[must_use]
 pub fn state_dir_hint(path: &Path, env: &Env) -> Option<PathBuf> {
-    let gathered = load::gather(path, env);
+    let gathered = load::gather(path, env, &mut files::Files::default());
     if !gathered.main_parses {
         return None;
     }

@@ -1,9 +1,10 @@
 //! Files as read: their text, and where in them something stands. Knows nothing of keys.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::fault::{Fault, Wrong, io_words, wrong};
-use super::syntax::{Table, parse};
+use super::files::Parsed;
 use crate::limits::CONFIG_FILE_BYTES_MAX;
 
 /// A place in a file of a [`Sources`].
@@ -22,8 +23,7 @@ pub(super) struct Source {
     shown: String,
     /// Absolute.
     pub(super) path: PathBuf,
-    line_starts: Vec<usize>,
-    text: String,
+    parsed: Arc<Parsed>,
     /// Lines with a syntax error, in order: what else is wrong there is its consequence.
     broken_lines: Vec<usize>,
 }
@@ -33,20 +33,22 @@ pub(super) struct Source {
 pub(super) struct Sources(Vec<Source>);
 
 impl Sources {
-    /// Takes a file in and parses it. The tree has what could be made out in spite of the errors.
-    pub(super) fn add(&mut self, shown: &Path, path: PathBuf, text: String) -> (Table, Vec<Fault>) {
-        let file = self.0.len();
-        let (table, errors) = parse(&text, file);
+    /// The number of the next file.
+    pub(super) fn next_number(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Takes the next file in; the result is what is wrong with its syntax.
+    pub(super) fn add(&mut self, shown: &Path, path: PathBuf, parsed: &Arc<Parsed>) -> Vec<Fault> {
         let mut source = Source {
             shown: shown.display().to_string(),
             path,
-            line_starts: line_starts(&text),
-            text,
+            parsed: Arc::clone(parsed),
             broken_lines: Vec::new(),
         };
         let mut faults = Vec::new();
-        for (offset, error) in errors {
-            let (line, column) = source.line_and_column(offset);
+        for (offset, error) in &parsed.errors {
+            let (line, column) = source.line_and_column(*offset);
             // Errors come in order, so the lines do too.
             if source.broken_lines.last() != Some(&line) {
                 source.broken_lines.push(line);
@@ -55,13 +57,13 @@ impl Sources {
                     line,
                     column,
                     key: "syntax".to_owned(),
-                    what: error.what,
-                    right: error.right,
+                    what: error.what.clone(),
+                    right: error.right.clone(),
                 });
             }
         }
         self.0.push(source);
-        (table, faults)
+        faults
     }
 
     /// The fault at `at`, unless a syntax error on its line explains it.
@@ -130,15 +132,19 @@ impl Sources {
 impl Source {
     /// From 1, the column in characters.
     fn line_and_column(&self, offset: usize) -> (usize, usize) {
-        let line = self.line_starts.partition_point(|start| *start <= offset);
-        let start = self.line_starts[line - 1];
-        let end = offset.min(self.text.len());
-        let column = self.text.get(start..end).map_or(0, |t| t.chars().count());
+        let Parsed {
+            line_starts, text, ..
+        } = &*self.parsed;
+        let line = line_starts.partition_point(|start| *start <= offset);
+        let start = line_starts[line - 1];
+        let end = offset.min(text.len());
+        let column = text.get(start..end).map_or(0, |t| t.chars().count());
         (line, column + 1)
     }
 }
 
-fn line_starts(text: &str) -> Vec<usize> {
+/// Where the lines of `text` begin.
+pub(super) fn line_starts(text: &str) -> Vec<usize> {
     let breaks = text.bytes().enumerate().filter(|(_, b)| *b == b'\n');
     std::iter::once(0)
         .chain(breaks.map(|(i, _)| i + 1))

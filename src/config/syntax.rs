@@ -66,6 +66,32 @@ pub(super) fn parse_value(text: &str) -> Option<Node> {
     Some(node(&value, 0))
 }
 
+/// The tree as that of file `file`.
+pub(super) fn renumbered(table: &Table, file: usize) -> Table {
+    let entry = |entry: &Entry| Entry {
+        at: At { file, ..entry.at },
+        node: renumbered_node(&entry.node, file),
+    };
+    table
+        .iter()
+        .map(|(key, value)| (key.clone(), entry(value)))
+        .collect()
+}
+
+fn renumbered_node(node: &Node, file: usize) -> Node {
+    let value = match &node.value {
+        Value::List(list) => Value::List(list.iter().map(|n| renumbered_node(n, file)).collect()),
+        Value::Table(table) => Value::Table(renumbered(table, file)),
+        Value::Text(_) | Value::Integer(_) | Value::Float(_) | Value::Switch(_) | Value::Date => {
+            node.value.clone()
+        }
+    };
+    Node {
+        at: At { file, ..node.at },
+        value,
+    }
+}
+
 fn table(from: &DeTable<'_>, file: usize) -> Table {
     from.iter()
         .map(|(key, value)| {
@@ -258,7 +284,8 @@ mod tests {
 
     fn faults(text: &str) -> Vec<String> {
         let mut sources = Sources::default();
-        let (_, faults) = sources.add(Path::new("a.toml"), "/a.toml".into(), text.to_owned());
+        let parsed = crate::config::files::Parsed::new(text, sources.next_number()).into();
+        let faults = sources.add(Path::new("a.toml"), "/a.toml".into(), &parsed);
         faults.iter().map(ToString::to_string).collect()
     }
 

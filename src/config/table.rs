@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::keys::{Availability, Key, Kind};
+use super::keys::{Availability, Key, Kind, OnChange};
 use crate::limits;
 
 const fn now(path: &'static str, kind: Kind, example: &'static str, doc: &'static str) -> Key {
@@ -14,7 +14,7 @@ const fn now(path: &'static str, kind: Kind, example: &'static str, doc: &'stati
         default_words: None,
         example,
         doc,
-        live: true,
+        on_change: OnChange::Live,
         availability: Availability::Now,
         required: false,
         of: &[],
@@ -41,7 +41,12 @@ impl Key {
     }
     /// Takes effect at the next start of the supervisor only.
     const fn fixed(mut self) -> Self {
-        self.live = false;
+        self.on_change = OnChange::Fixed;
+        self
+    }
+    /// Takes effect with another run of the program.
+    const fn restarts(mut self) -> Self {
+        self.on_change = OnChange::Restart;
         self
     }
     const fn or(mut self, default_words: &'static str) -> Self {
@@ -112,12 +117,12 @@ pub const KEYS: &[Key] = &[
     now("supervisor.state_dir", Kind::Path, r#"".jikimi""#, "Database, logs, pipes, socket and lock.").or("`.jikimi` in the folder of the main file").fixed(),
     usual("supervisor.shutdown_timeout", SOME_TIME, r#""60s""#, "The whole shutdown; then everything is killed."),
 
-    now("program.*.command", Kind::Command, r#"["sleep", "1d"]"#, "What to run: a list, or one text that is split as a shell splits; variables never split.").needed(),
-    usual("program.*.shell", Kind::Switch, "false", "Runs the command, then one text, as `/bin/sh -c` does."),
-    now("program.*.directory", Kind::Path, r#"".""#, "The working directory.").or("the folder of the file"),
-    now("program.*.environment", Kind::Variables, r#"{ PORT = "8080" }"#, "Variables of its own; they win over `env_file` and what is inherited."),
-    usual("program.*.environment_clear", Kind::Switch, "false", "Inherits no variables."),
-    now("program.*.env_file", Kind::Path, r#"".env""#, "`KEY=VALUE` lines, read when the configuration is; nothing is filled in there."),
+    now("program.*.command", Kind::Command, r#"["sleep", "1d"]"#, "What to run: a list, or one text that is split as a shell splits; variables never split.").needed().restarts(),
+    usual("program.*.shell", Kind::Switch, "false", "Runs the command, then one text, as `/bin/sh -c` does.").restarts(),
+    now("program.*.directory", Kind::Path, r#"".""#, "The working directory.").or("the folder of the file").restarts(),
+    now("program.*.environment", Kind::Variables, r#"{ PORT = "8080" }"#, "Variables of its own; they win over `env_file` and what is inherited.").restarts(),
+    usual("program.*.environment_clear", Kind::Switch, "false", "Inherits no variables.").restarts(),
+    now("program.*.env_file", Kind::Path, r#"".env""#, "`KEY=VALUE` lines, read when the configuration is; nothing is filled in there.").restarts(),
     usual("program.*.instances", count(limits::PROGRAM_INSTANCES_MAX as i64), "1", "How many run; several are called `web:0`, `web:1`, and know their number as `JIKIMI_INSTANCE`."),
     usual("program.*.autostart", Kind::Switch, "true", "Starts with the supervisor."),
     usual("program.*.restart", words(&["always", "on-failure", "never"]), r#""on-failure""#, "After which ends another run follows."),
@@ -143,13 +148,13 @@ pub const KEYS: &[Key] = &[
     now("program.*.tags", Kind::Tags, r#"["game"]"#, "Labels, chosen by `tag:game`."),
     now("program.*.metrics.interval", SAMPLING, r#""5s""#, "How often it is measured; `100ms` at the least.").or("`metrics.interval`"),
     usual("program.*.stdin", Kind::Choice { now: &["null"], later: &["pipe"] }, r#""null""#, "What the program reads from its standard input: nothing."),
-    now("program.*.user", Kind::Account, r#""nobody""#, "Runs as this user, in all of its groups; only root can choose another.").or("the user of `jikimi`"),
-    now("program.*.group", Kind::Account, r#""daemon""#, "Its first group.").or("that of the user"),
-    now("program.*.supplementary_groups", Kind::Texts, r#"["daemon"]"#, "Groups besides those the user is in."),
-    now("program.*.umask", Kind::Umask, r#""022""#, "The file mode mask.").or("that of `jikimi`"),
-    now("program.*.nice", Kind::Integer { min: -20, max: 19 }, "5", "The scheduling priority; what is below that of `jikimi` only root can give.").or("that of `jikimi`"),
-    now("program.*.rlimits", Kind::Limits, r#"{ nofile = 65536, core = "unlimited", as = "1GiB:2GiB" }"#, "Resource limits by the names of `setrlimit`, soft and hard alike, or `\"soft:hard\"`.").or("those of `jikimi`"),
-    usual("program.*.new_session", Kind::Switch, "false", "Leads a session of its own, without a terminal."),
+    now("program.*.user", Kind::Account, r#""nobody""#, "Runs as this user, in all of its groups; only root can choose another.").or("the user of `jikimi`").restarts(),
+    now("program.*.group", Kind::Account, r#""daemon""#, "Its first group.").or("that of the user").restarts(),
+    now("program.*.supplementary_groups", Kind::Texts, r#"["daemon"]"#, "Groups besides those the user is in.").restarts(),
+    now("program.*.umask", Kind::Umask, r#""022""#, "The file mode mask.").or("that of `jikimi`").restarts(),
+    now("program.*.nice", Kind::Integer { min: -20, max: 19 }, "5", "The scheduling priority; what is below that of `jikimi` only root can give.").or("that of `jikimi`").restarts(),
+    now("program.*.rlimits", Kind::Limits, r#"{ nofile = 65536, core = "unlimited", as = "1GiB:2GiB" }"#, "Resource limits by the names of `setrlimit`, soft and hard alike, or `\"soft:hard\"`.").or("those of `jikimi`").restarts(),
+    usual("program.*.new_session", Kind::Switch, "false", "Leads a session of its own, without a terminal.").restarts(),
     later("program.*.stop_stdin", "Console lines that ask the program to end."),
     later("program.*.readiness", "A probe that says when it is ready."),
     later("program.*.liveness", "A probe whose failure restarts it."),

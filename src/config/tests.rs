@@ -17,6 +17,7 @@ mod damage;
 mod environment;
 mod examples;
 mod mistakes;
+mod plan;
 
 /// A folder with files, and the surroundings to read them in.
 struct Place {

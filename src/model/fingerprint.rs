@@ -23,7 +23,7 @@ impl Fingerprint {
     /// Of `spec`. Only fingerprints of one `salt` can be compared; the id of the run is a good one.
     #[must_use]
     pub fn of(spec: &ProgramSpec, salt: &[u8]) -> Self {
-        let digests = parts(spec).into_iter().map(|(key, value)| {
+        let digests = parts(spec).run.into_iter().map(|(key, value)| {
             let digest = digest(salt, &key, &value);
             (key, digest)
         });
@@ -40,62 +40,111 @@ pub fn changed_keys(old: &Fingerprint, new: &Fingerprint) -> Vec<String> {
 /// The keys for whose sake a run of `old` must give way to one of `new`, sorted; empty when it may go on.
 #[must_use]
 pub fn restart_keys(old: &ProgramSpec, new: &ProgramSpec) -> Vec<String> {
-    differing(&parts(old), &parts(new))
+    differing(&parts(old).run, &parts(new).run)
 }
 
-fn differing<V: PartialEq>(old: &BTreeMap<String, V>, new: &BTreeMap<String, V>) -> Vec<String> {
-    let keys: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
-    let is_changed = |key: &&String| old.get(*key) != new.get(*key);
-    keys.into_iter().filter(is_changed).cloned().collect()
+/// The keys that differ and take effect while a run goes on, sorted.
+#[must_use]
+pub fn live_keys(old: &ProgramSpec, new: &ProgramSpec) -> Vec<String> {
+    differing(&parts(old).live, &parts(new).live)
 }
 
-/// Every key that makes a run what it is, with its value. Without `..`: whoever adds a field to the specification
-/// decides here whether a change of it needs another run.
-fn parts(spec: &ProgramSpec) -> BTreeMap<String, Vec<u8>> {
+fn differing<K: Ord + ToString, V: PartialEq>(
+    old: &BTreeMap<K, V>,
+    new: &BTreeMap<K, V>,
+) -> Vec<String> {
+    let keys: BTreeSet<&K> = old.keys().chain(new.keys()).collect();
+    let is_changed = |key: &&K| old.get(*key) != new.get(*key);
+    keys.into_iter()
+        .filter(is_changed)
+        .map(ToString::to_string)
+        .collect()
+}
+
+/// Every key of a program but its name, with its value in a form for comparing.
+#[derive(Default)]
+struct Parts {
+    /// What a run is made of. Kept over an upgrade as digests, so the form of a value stays as it is.
+    run: BTreeMap<String, Vec<u8>>,
+    /// What is looked up when it is needed.
+    live: BTreeMap<&'static str, String>,
+}
+
+impl Parts {
+    fn live(&mut self, key: &'static str, value: &impl std::fmt::Debug) {
+        let before = self.live.insert(key, format!("{value:?}"));
+        debug_assert!(before.is_none(), "{key} stands twice");
+    }
+}
+
+/// Without `..`: whoever adds a field to the specification decides here whether a change of it needs another run.
+fn parts(spec: &ProgramSpec) -> Parts {
     let ProgramSpec {
+        name: _,
         command,
         directory,
         environment,
         os,
-        // Who it is, and how many there are.
-        name: _,
-        instances: _,
-        // Looked up when they are needed: a change takes effect while it runs.
-        autostart: _,
-        restart: _,
-        success_exit_codes: _,
-        ends: _,
-        start_confirm: _,
-        stop: _,
-        stop_timeout: _,
-        depends_on: _,
-        backoff: _,
-        restart_limit: _,
-        recover_after: _,
-        tags: _,
-        metrics_interval: _,
-        timing: _,
+        instances,
+        autostart,
+        restart,
+        success_exit_codes,
+        ends,
+        start_confirm,
+        stop,
+        stop_timeout,
+        depends_on,
+        backoff,
+        restart_limit,
+        recover_after,
+        tags,
+        metrics_interval,
+        timing,
     } = spec;
-    let mut parts = BTreeMap::new();
-    parts.insert("command".to_owned(), list(command));
+    let mut parts = Parts::default();
+    parts.run.insert("command".to_owned(), list(command));
     let directory = directory.as_os_str().as_encoded_bytes().to_vec();
-    parts.insert("directory".to_owned(), directory);
-    add_environment(&mut parts, environment);
+    parts.run.insert("directory".to_owned(), directory);
+    add_environment(&mut parts.run, environment);
     for (key, value) in os.parts() {
-        parts.insert(key.to_owned(), value.into_bytes());
+        parts.run.insert(key.to_owned(), value.into_bytes());
     }
+    parts.live("instances", instances);
+    parts.live("autostart", autostart);
+    parts.live("restart", restart);
+    parts.live("success_exit_codes", success_exit_codes);
+    parts.live("success_signals", &ends.success_signals);
+    parts.live("no_restart_exit_codes", &ends.no_restart_exit_codes);
+    parts.live("no_restart_signals", &ends.no_restart_signals);
+    parts.live("start_confirm", start_confirm);
+    parts.live("stop_signal", &stop.signals);
+    parts.live("stop_stdin", &stop.lines);
+    parts.live("stop_timeout", stop_timeout);
+    parts.live("depends_on", depends_on);
+    parts.live("backoff.initial", &backoff.initial);
+    parts.live("backoff.max", &backoff.max);
+    parts.live("backoff.factor", &backoff.factor);
+    parts.live("backoff.jitter", &backoff.jitter);
+    parts.live("backoff.reset_after", &backoff.reset_after);
+    parts.live("restart_limit.count", &restart_limit.count);
+    parts.live("restart_limit.within", &restart_limit.within);
+    parts.live("restart_limit.then", &restart_limit.then);
+    parts.live("recover_after", recover_after);
+    parts.live("tags", tags);
+    parts.live("metrics.interval", metrics_interval);
+    parts.live("max_runtime", &timing.max_runtime);
     parts
 }
 
 /// Its own variables one by one; of what it inherits only whether it does. What is inherited is the supervisor's
 /// affair: another session of a shell, or one secret more that programs must not see, is no reason to restart all.
-fn add_environment(parts: &mut BTreeMap<String, Vec<u8>>, environment: &Environment) {
+fn add_environment(run: &mut BTreeMap<String, Vec<u8>>, environment: &Environment) {
     if environment.inherited.is_empty() {
-        parts.insert("environment_clear".to_owned(), Vec::new());
+        run.insert("environment_clear".to_owned(), Vec::new());
     }
     for (name, value) in &environment.own {
         let key = format!("environment.{}", name.to_string_lossy());
-        parts.insert(key, value.as_encoded_bytes().to_vec());
+        run.insert(key, value.as_encoded_bytes().to_vec());
     }
 }
 

@@ -11,6 +11,7 @@ pub mod name;
 pub mod os;
 pub mod program;
 pub mod record;
+pub mod reload;
 pub mod route;
 pub mod sample;
 pub mod settings;

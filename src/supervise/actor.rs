@@ -13,6 +13,7 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use super::board::{Board, InstanceView, Snapshot};
 use super::machine::{self, Action, Context, Input, Notice};
 use super::order::Graph;
+use super::reload::Reloading;
 use super::requests::{Pending, StopUnderWay};
 use super::slot::Slot;
 use super::tell::{self, Moment};
@@ -49,6 +50,9 @@ pub(super) struct Actor {
     pub ports: Box<dyn Ports>,
     pub file_limit: Option<rustix::process::Rlimit>,
     pub pending: Vec<Pending>,
+    pub reloads: Vec<Reloading>,
+    /// The slots as others see them: in the order of the configuration, then those that leave it.
+    pub order: Vec<usize>,
     pub stop: Option<StopUnderWay>,
     /// The members of all live runs, once somebody asked in this round.
     pub members: Option<tree::Members>,
@@ -99,11 +103,13 @@ impl Actor {
         let mut actor = Self {
             views: slots.iter().map(|slot| Arc::new(slot.view())).collect(),
             slots,
+            order: of_program.concat(),
             of_program,
             graph: Graph::new(&start.programs),
             ports: start.ports,
             file_limit: start.file_limit,
             pending: Vec::new(),
+            reloads: Vec::new(),
             stop: None,
             members: None,
             told: Vec::new(),
@@ -175,6 +181,7 @@ impl Actor {
             match self.messages.try_recv() {
                 Ok(Message::Verb(request)) => self.verb(request),
                 Ok(Message::Poke(request)) => self.poke(request),
+                Ok(Message::Reload(reload)) => self.reload(reload),
                 Ok(Message::StopAll { by, reply }) => self.stop_all(&by, reply),
                 Ok(Message::KillAll) => self.kill_all(),
                 Err(TryRecvError::Empty) => return true,
@@ -251,8 +258,10 @@ impl Actor {
         let is_down = self.slots[slot].instance.desired == Desired::Down;
         let is_done = matches!(notice, Notice::Started(_))
             || (is_down && matches!(notice, Notice::Stopped(_)));
-        self.told
-            .push(tell::record(&self.slots[slot], notice, started, at));
+        let mut record = tell::record(&self.slots[slot], notice, started, at);
+        let event = &mut record.event;
+        self.slots[slot].tell_leaving(event.kind, &mut event.facts);
+        self.told.push(record);
         if is_done {
             // What follows by itself was asked by nobody.
             self.slots[slot].asked_by = None;
@@ -290,7 +299,11 @@ impl Actor {
         self.seq += 1;
         self.board.publish(Snapshot {
             seq: self.seq,
-            instances: self.views.clone(),
+            instances: self
+                .order
+                .iter()
+                .map(|slot| Arc::clone(&self.views[*slot]))
+                .collect(),
         });
     }
 
@@ -323,6 +336,16 @@ impl Actor {
         for record in self.told.drain(..) {
             self.ports.record(record);
         }
+    }
+
+    /// Has the board show a slot that came.
+    pub fn show_new(&mut self, slot: usize) {
+        let view = Arc::new(self.slots[slot].view());
+        match self.views.get_mut(slot) {
+            Some(place) => *place = view,
+            None => self.views.push(view),
+        }
+        self.touch(slot);
     }
 
     /// Marks a slot as changed, for the board.

@@ -16,6 +16,7 @@ pub mod machine;
 pub mod order;
 mod poke;
 mod processes;
+mod reload;
 mod requests;
 mod slot;
 mod tell;
@@ -40,6 +41,7 @@ use crate::model::name::InstanceName;
 use crate::model::program::ProgramSpec;
 use crate::model::record::{InstanceState, Record, RunStart};
 use board::Board;
+pub use reload::Reload;
 
 /// What supervision has others do. No method may block: each is called on the actor's thread.
 pub trait Ports: Send {
@@ -58,6 +60,8 @@ pub trait Ports: Send {
     fn measure(&self, measured: Measured);
     /// Measure it no more.
     fn unmeasure(&self, instance: &InstanceName, run: RunId);
+    /// The instance left the configuration, and nothing of it is alive.
+    fn gone(&self, _instance: &InstanceName) {}
 }
 
 /// The writing ends of a run's pipes.
@@ -114,6 +118,7 @@ pub struct StopReport {
 
 enum Message {
     Verb(VerbRequest),
+    Reload(Reload),
     Poke(PokeRequest),
     StopAll {
         by: String,
@@ -202,6 +207,11 @@ impl Supervisor {
     /// Hands over something to be done at once; otherwise as [`Supervisor::verb`].
     pub fn poke(&self, request: PokeRequest) {
         self.send(Message::Poke(request));
+    }
+
+    /// Hands over a changed set of programs; otherwise as [`Supervisor::verb`].
+    pub fn reload(&self, reload: Reload) {
+        self.send(Message::Reload(reload));
     }
 
     /// Stops everything, in reverse order of dependencies, and reports when all is down. From here on

@@ -6,6 +6,7 @@ use crossbeam::channel::Sender;
 use super::StopReport;
 use super::actor::Actor;
 use super::machine::{After, Down, Input, State};
+use super::reload::Standing;
 use super::slot::{Obstacle, Slot};
 use crate::ids::RunId;
 use crate::model::command::{Verb, VerbReply, VerbRequest, VerbResult};
@@ -21,8 +22,8 @@ pub(super) struct Pending {
 }
 
 /// One instance of a request, as it was when asked.
-struct Asked {
-    slot: usize,
+pub(super) struct Asked {
+    pub slot: usize,
     run_before: Option<RunId>,
     was: PhaseName,
 }
@@ -86,19 +87,23 @@ impl Actor {
 
     /// The slots that `patterns` mean.
     pub(super) fn chosen(&self, patterns: &[String]) -> Result<Vec<usize>, UnknownName> {
-        let known: Vec<_> = self
-            .slots
+        // What leaves the configuration obeys it alone.
+        let is_configured =
+            |slot: &&usize| self.slots[**slot].place.standing == Standing::Configured;
+        let slots: Vec<usize> = self.order.iter().filter(is_configured).copied().collect();
+        let known: Vec<_> = slots
             .iter()
+            .map(|slot| &self.slots[*slot])
             .map(|slot| (slot.name.clone(), slot.tags.to_vec()))
             .collect();
         let names = name::select(patterns, &known)?;
-        let slots = 0..self.slots.len();
         Ok(slots
+            .into_iter()
             .filter(|slot| names.contains(&self.slots[*slot].name))
             .collect())
     }
 
-    fn ask(&self, slot: usize) -> Asked {
+    pub(super) fn ask(&self, slot: usize) -> Asked {
         let instance = &self.slots[slot].instance;
         Asked {
             slot,
@@ -201,10 +206,12 @@ impl Actor {
 
     /// After every round: those that wait for others, the stop of everything, answers that are due.
     pub(super) fn settle(&mut self) {
+        while self.go_on_reloading() {}
         while self.release_waiting() {}
         self.go_on_stopping();
         // Before the answers: who asks has a right to find the events.
         self.hand_over();
+        self.answer_reloads();
         let slots = &self.slots;
         self.pending.retain(|pending| {
             let results: Option<Vec<VerbResult>> = pending
@@ -236,6 +243,7 @@ impl Actor {
                 self.touch(slot);
             }
             if is_free {
+                self.slots[slot].place.is_new = false;
                 self.feed(slot, Input::Ready);
                 released = true;
             }
@@ -250,9 +258,10 @@ impl Actor {
             .flat_map(|program| &self.of_program[*program])
             .map(|at| &self.slots[*at]);
         others
-            .filter(|other| !other.has_started())
+            .filter(|other| !other.has_started() || other.place.due.is_some())
             .map(Obstacle::of)
             .next()
+            .or_else(|| self.leaving_obstacle(&self.slots[slot]))
     }
 
     /// Asks those to end whom nobody needs any more, and at once all that would start a run: what was to be
@@ -308,7 +317,9 @@ impl Obstacle {
     fn of(other: &Slot) -> Self {
         let phase = other.instance.phase();
         let is_final = match phase {
-            PhaseName::Stopped | PhaseName::Exited | PhaseName::Fatal | PhaseName::Stopping => true,
+            PhaseName::Stopped | PhaseName::Exited | PhaseName::Fatal => true,
+            // To be started again, or not.
+            PhaseName::Stopping => other.instance.desired == Desired::Down,
             PhaseName::Starting | PhaseName::Running | PhaseName::Backoff => false,
         };
         Self {
@@ -323,7 +334,7 @@ fn answer(reply: &Sender<VerbReply>, results: VerbReply) {
     let _ = reply.try_send(results);
 }
 
-fn result(verb: Verb, asked: &Asked, slot: &Slot) -> Option<VerbResult> {
+pub(super) fn result(verb: Verb, asked: &Asked, slot: &Slot) -> Option<VerbResult> {
     match verb {
         Verb::Stop => stopped(asked, slot),
         Verb::Start | Verb::Restart => started(verb, asked, slot),

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::board::InstanceView;
 use super::launch::Launching;
 use super::machine::{Down, Input, Instance, State};
+use super::reload::Place;
 use super::tree::Root;
 use crate::child::{Child, Watched};
 use crate::clock::{self, Mono, Wall};
@@ -43,6 +44,8 @@ pub(super) struct Slot {
     pub is_settled: bool,
     /// What is to be done first with what an earlier supervisor left.
     pub resume: Option<Input>,
+    /// Its place in the configuration.
+    pub place: Place,
 }
 
 /// What stands in the way of a start.
@@ -98,6 +101,7 @@ impl Slot {
             tags,
             is_settled: false,
             resume: None,
+            place: Place::default(),
         }
     }
 
@@ -221,6 +225,14 @@ impl Slot {
             PhaseName::Starting | PhaseName::Running | PhaseName::Backoff => {
                 self.is_settled = false;
             }
+        }
+    }
+
+    /// The configuration may allow shorter pauses than the one under way.
+    pub fn shorten_pause(&mut self, now: Mono) {
+        let latest = now + self.longest_pause();
+        if let State::Backoff { retry_at, .. } = &mut self.instance.state {
+            *retry_at = (*retry_at).min(latest);
         }
     }
 

@@ -15,6 +15,8 @@ use crate::model::event::{EventKind, Exit};
 use crate::model::program::{BackoffPolicy, Environment, LimitAction, RestartLimit, Signal};
 use crate::model::status::{Desired, PhaseName};
 
+mod reload;
+
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Ports that keep what they are given; output goes nowhere.
