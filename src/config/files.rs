@@ -106,12 +106,11 @@ impl Files {
         self.counts.reads += 1;
         let hash: [u8; 32] = Sha256::digest(text.as_bytes()).into();
         let known = self.known.remove(path).filter(|known| known.hash == hash);
-        let parsed = match known {
-            Some(mut known) => known.as_file(file),
-            None => {
-                self.counts.parses += 1;
-                Arc::new(Parsed::new(&text, file))
-            }
+        let parsed = if let Some(mut known) = known {
+            known.as_file(file)
+        } else {
+            self.counts.parses += 1;
+            Arc::new(Parsed::new(&text, file))
         };
         if let Some(stamp) = stamp {
             let known = Known {

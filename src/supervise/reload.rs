@@ -206,15 +206,12 @@ impl Actor {
     fn add(&mut self, mut slot: Slot, is_wanted: bool, changes: &mut Changes) -> usize {
         slot.place.is_new = true;
         let is_free = |slot: &Slot| slot.place.standing == Standing::Gone;
-        let at = match self.slots.iter().position(is_free) {
-            Some(at) => {
-                self.slots[at] = slot;
-                at
-            }
-            None => {
-                self.slots.push(slot);
-                self.slots.len() - 1
-            }
+        let at = if let Some(at) = self.slots.iter().position(is_free) {
+            self.slots[at] = slot;
+            at
+        } else {
+            self.slots.push(slot);
+            self.slots.len() - 1
         };
         self.show_new(at);
         if is_wanted {
