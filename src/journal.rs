@@ -5,6 +5,10 @@
 //! is recorded as `logs.dropped` as soon as there is room. The thread ends when the last [`Journal`] is
 //! dropped, after everything that was taken in has been handed to the sink.
 
+pub mod evidence;
+pub mod oom;
+pub mod port;
+
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,7 +22,7 @@ use crate::clock;
 use crate::ids::DeliveryId;
 use crate::limits;
 use crate::model::event::{Event, EventKind};
-use crate::model::record::Record;
+use crate::model::record::{Record, RunChange};
 use crate::model::write::Write;
 use crate::thread::spawn_named;
 
@@ -168,6 +172,7 @@ impl Fold {
     fn take(&mut self, recorded: Recorded) {
         let Recorded { mut record, watch } = recorded;
         (self.enrich)(&mut record.event);
+        agree(&mut record);
         let event = record.event.clone();
         let mut consequences = self
             .alert
@@ -221,6 +226,16 @@ impl Fold {
             record: Record::from(event),
             watch: None,
         });
+    }
+}
+
+/// What was found out about the end of a run is stored with the run, too.
+fn agree(record: &mut Record) {
+    let found = record.event.facts.exit.as_ref();
+    if let (Some(RunChange::Ended { run, exit, .. }), Some(found)) = (&mut record.run, found)
+        && record.event.run == Some(*run)
+    {
+        exit.clone_from(found);
     }
 }
 

@@ -13,7 +13,7 @@
 //! | [`alert`] | events to incidents to routes, all pure | |
 //! | [`journal`] | one event to one durable write | alert |
 //! | [`store`] | the only room with SQL | |
-//! | [`history`] | what happened, told and classified | store |
+//! | [`history`] | what happened, told and classified | logs, store |
 //! | [`cache`] | what was read, until it changes | |
 //! | [`fetch`] | the one HTTP client | |
 //! | [`notify`] | deliveries to targets | alert, fetch |

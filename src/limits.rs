@@ -61,6 +61,29 @@ pub const JOURNAL_QUEUE: usize = 8_192;
 /// Characters of a cause or a name in a summary: it is one line, also on a telephone.
 pub const SUMMARY_PART_CHARS: usize = 200;
 
+/// A crash may have been the kernel's doing when its counter rose within this time before it was looked at.
+pub const OOM_NEAR: Duration = Duration::from_secs(20);
+
+/// A counter that was looked at this short before and after says when it rose; else it may have been any time.
+pub const OOM_SPAN: Duration = Duration::from_mins(1);
+
+/// Ancestors of a process that are asked whether they are a program's.
+pub const DESCENT_STEPS: usize = 16;
+
+/// Ports a crash may be about that are looked up.
+pub const PORT_CANDIDATES: usize = 8;
+
+/// The search for the process that holds a port.
+pub const PORT_LOOK: Duration = Duration::from_millis(300);
+
+/// Of such searches there are at most so many,
+pub const PORT_LOOKS: usize = 10;
+
+/// within this time: crash loops of many programs must not keep the journal from its work.
+pub const PORT_LOOKS_WITHIN: Duration = Duration::from_secs(10);
+
+const _: () = assert!(PORT_LOOK.as_millis() * (PORT_LOOKS as u128) < PORT_LOOKS_WITHIN.as_millis());
+
 // cache.
 
 /// Answers kept in memory, whatever they answer.
@@ -263,6 +286,9 @@ pub const EXPLAIN_ENDS: usize = 5_000;
 /// Events read for each end that is told: its start, what came before it, its stop, what followed.
 pub const EXPLAIN_EVENTS_PER_END: usize = 12;
 
+/// Ends of an instance whose last lines are looked for in its files, 64 KiB of two files each.
+pub const EXPLAIN_TAILS: usize = 20;
+
 /// Of what went before an end so many facts are told, the latest.
 pub const EXPLAIN_BEFORE: usize = 5;
 
@@ -372,6 +398,24 @@ pub const ENVIRON_BYTES: u64 = 1024 * 1024;
 
 /// Bytes read of a small text file under `/proc`; 64 KiB of `children` name about 8,000 processes.
 pub const PROC_TEXT_BYTES: u64 = 64 * 1024;
+
+/// Bytes read of each of the kernel's tables of sockets, 150 a line: 28,000 sockets. Listening ones come first.
+pub const PORT_TABLE_BYTES: u64 = 4 << 20;
+
+/// Sockets on the ports in question that are looked at.
+pub const PORT_SOCKETS: usize = 64;
+
+/// Descriptors looked at for the one that holds a port: 500 programs with 200 each.
+pub const PORT_LINKS: usize = 100_000;
+
+/// Processes that share a port's socket: a server's workers. More tell nothing new.
+pub const PORT_HOLDERS: usize = 64;
+
+/// Records of the kernel's log that are read for one end.
+pub const KMSG_RECORDS: usize = 20_000;
+
+/// One record of the kernel's log; the kernel's own bound.
+pub const KMSG_RECORD_BYTES: usize = 8 * 1024;
 
 /// Bytes of `/proc/PID/io` that are read: seven numbers of at most 20 digits with their names.
 pub const PROC_IO_BYTES: usize = 512;

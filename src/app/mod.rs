@@ -20,6 +20,7 @@
 
 mod commands;
 mod end;
+mod evidence;
 mod facts;
 mod legacy;
 mod notices;

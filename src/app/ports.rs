@@ -12,7 +12,6 @@ use crate::child::{self, Child, Spawn};
 use crate::clock::Wall;
 use crate::ids::RunId;
 use crate::journal::{Journal, Sink};
-use crate::limits;
 use crate::logs::Logs;
 use crate::metrics::{Member, Metrics};
 use crate::model::delivery::{Leased, Settlement};
@@ -102,30 +101,6 @@ fn level_of(event: &Event) -> log::Level {
         (Severity::Warning, _) => log::Level::Warn,
         (Severity::Critical, _) => log::Level::Error,
     }
-}
-
-/// Adds to the end of a run what supervision does not know: its last lines and its peak of memory.
-pub(super) fn enrich(logs: Logs, metrics: Arc<Metrics>) -> crate::journal::Enrich {
-    Box::new(move |event: &mut Event| {
-        let is_end = match event.kind {
-            EventKind::ProgramCrashed | EventKind::ProgramExited | EventKind::ProgramStopped => {
-                true
-            }
-            // Of a run whose end nobody saw.
-            EventKind::ProgramAdopted => event.facts.exit.is_some(),
-            _ => false,
-        };
-        let (Some(instance), Some(run), true) = (&event.instance, event.run, is_end) else {
-            return;
-        };
-        event.facts.peak_memory_bytes = metrics.peak(run);
-        if matches!(
-            event.kind,
-            EventKind::ProgramCrashed | EventKind::ProgramAdopted
-        ) {
-            event.facts.log_tail = logs.tail(instance, run, limits::EVENT_TAIL_LINES);
-        }
-    })
 }
 
 /// The dispatcher's table, in the database.

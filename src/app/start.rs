@@ -7,10 +7,11 @@ use std::thread::JoinHandle;
 use crossbeam::channel::{Receiver, Sender, bounded};
 use parking_lot::Mutex;
 
+use super::evidence::{Witnesses, enrich};
 use super::facts::{Identity, Issues};
 use super::legacy::{self, Left};
 use super::notices::Notices;
-use super::ports::{HolderKeeper, StoreOutbox, StoreSink, SupervisionPorts, enrich};
+use super::ports::{HolderKeeper, StoreOutbox, StoreSink, SupervisionPorts};
 use super::relay::{self, Bells, Relay};
 use crate::alert::Alert;
 use crate::cache::{Cache, Key};
@@ -24,11 +25,13 @@ use crate::control::server::{Bounds, Server};
 use crate::control::sources::Sources;
 use crate::fetch::Client;
 use crate::journal::Journal;
+use crate::journal::evidence::OutOfMemory;
 use crate::limits;
 use crate::logs::{self, Logs, LogsError};
 use crate::metrics::{Metrics, MetricsError};
 use crate::model::command::Command;
 use crate::model::event::{Event, EventKind};
+use crate::model::sample::HostSample;
 use crate::model::settings::Settings;
 use crate::notify::{self, Notify};
 use crate::signals::{SignalMessage, Signals};
@@ -228,14 +231,22 @@ impl Rooms {
         if !has_holder {
             holder.start();
         }
-        let metrics = Arc::new(start_metrics(settings, &store)?);
+        let memory = OutOfMemory::watch();
+        let metrics = Arc::new(start_metrics(settings, &store, memory.clone())?);
+        let board = Arc::new(Board::default());
+        let witnesses = Witnesses {
+            logs: logs.clone(),
+            metrics: Arc::clone(&metrics),
+            memory,
+            board: Arc::clone(&board),
+        };
         let (journal, journal_thread) = Journal::start(
             Alert::new(settings, std::mem::take(&mut left.incidents)),
-            enrich(logs.clone(), Arc::clone(&metrics)),
+            enrich(witnesses, settings),
             Box::new(StoreSink(store.clone())),
         )?;
         let notify = start_notify(settings, &store, &journal)?;
-        let (board, issues) = (Arc::new(Board::default()), Issues::default());
+        let issues = Issues::default();
         let relay = Relay {
             journal: journal.clone(),
             waker: notify.waker(),
@@ -304,9 +315,19 @@ impl Rooms {
     }
 }
 
-fn start_metrics(settings: &Settings, store: &Store) -> Result<Metrics, MetricsError> {
+/// Each look at the host is also one at the kernel's counters: so it is known when they rose.
+fn start_metrics(
+    settings: &Settings,
+    store: &Store,
+    memory: OutOfMemory,
+) -> Result<Metrics, MetricsError> {
     let samples = store.clone();
-    let sink = Box::new(move |rows, host| samples.samples(rows, host));
+    let sink = Box::new(move |rows, host: Option<HostSample>| {
+        if host.is_some() {
+            memory.look();
+        }
+        samples.samples(rows, host);
+    });
     Metrics::start(Some(settings.metrics.interval), sink)
 }
 

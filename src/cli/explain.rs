@@ -17,6 +17,7 @@ use crate::control::explain::{
 use crate::control::http::percent_encode;
 use crate::limits;
 use crate::model::event::Exit;
+use crate::model::status::PhaseName;
 use crate::model::trigger::Trigger;
 use crate::text;
 
@@ -98,7 +99,7 @@ fn standing(one: &Explained, is_live: bool) -> String {
         || " is not in the configuration".to_owned(),
         |phase| {
             if is_live {
-                format!(" is {}", phase.as_str())
+                format!(" {}", stands(phase))
             } else {
                 format!(" was {} when that was last written", phase.as_str())
             }
@@ -108,6 +109,18 @@ fn standing(one: &Explained, is_live: bool) -> String {
         0 => format!("{phase}; no end of it is recorded."),
         1 => format!("{phase}. Its latest end:"),
         n => format!("{phase}. Its latest {n} ends, newest first:"),
+    }
+}
+
+fn stands(phase: PhaseName) -> &'static str {
+    match phase {
+        PhaseName::Stopped => "is stopped",
+        PhaseName::Starting => "is starting",
+        PhaseName::Running => "is running",
+        PhaseName::Backoff => "waits for its next start",
+        PhaseName::Stopping => "is being stopped",
+        PhaseName::Exited => "has ended",
+        PhaseName::Fatal => "was given up",
     }
 }
 

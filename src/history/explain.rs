@@ -2,12 +2,14 @@
 //! of those nobody asked for. Folds events and decides nothing else; the words for people are the command line's.
 
 use std::collections::VecDeque;
+use std::path::Path;
 use std::time::Duration;
 
 use super::pattern::{self, Pattern, Point};
 use crate::clock::Wall;
 use crate::ids::RunId;
 use crate::limits;
+use crate::logs;
 use crate::model::event::{Event, EventKind, Exit, Facts};
 use crate::model::name::InstanceName;
 use crate::store::{Store, StoreError};
@@ -153,11 +155,24 @@ pub fn account(store: &Store, name: &InstanceName, last: usize) -> Result<Accoun
     let mut ends = fold(&events);
     ends.reverse();
     ends.truncate(last);
+    if let Some(state_dir) = store.path().parent() {
+        add_lines(&mut ends, name, state_dir);
+    }
     Ok(Account {
         instance: name.clone(),
         ends,
         pattern: pattern::classify(&unasked),
     })
+}
+
+/// What a stopped run said last is not stored with its end, but in the files of its output.
+fn add_lines(ends: &mut [Ending], name: &InstanceName, state_dir: &Path) {
+    let silent = ends.iter_mut().filter(|end| end.facts.log_tail.is_empty());
+    for end in silent.take(limits::EXPLAIN_TAILS) {
+        if let Some(run) = end.run {
+            end.facts.log_tail = logs::stored_tail(state_dir, name, run, limits::EVENT_TAIL_LINES);
+        }
+    }
 }
 
 /// The ends that `events` of one instance, in the order of their commits, tell of; oldest first.
@@ -299,7 +314,18 @@ impl Fold {
             return self.ended(event, How::Missed);
         }
         if event.run != self.run {
+            // Its start was never written, or lies before what was read.
+            let up_ms = event.facts.uptime_s.map_or(0.0, |s| s.max(0.0) * 1e3);
+            #[expect(clippy::cast_possible_truncation, reason = "saturates, as it should")]
+            let at = Wall::from_millis(event.time.millis().saturating_sub(up_ms as i64));
+            self.follow(Then::Started {
+                at,
+                run: event.run,
+                pid: event.facts.pid,
+                asked_by: None,
+            });
             self.begin(event.run);
+            (self.started_at, self.pid) = (Some(at), event.facts.pid);
         }
         self.was_adopted = true;
     }

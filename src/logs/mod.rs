@@ -160,6 +160,12 @@ struct Threads {
     print: Option<(JoinHandle<()>, Receiver<()>)>,
 }
 
+/// The last `n` lines of `run`, from the files of `state_dir` as they are; none where nothing is left of it.
+#[must_use]
+pub fn stored_tail(state_dir: &Path, instance: &InstanceName, run: RunId, n: usize) -> Vec<String> {
+    tail::read(state_dir, instance, run, n)
+}
+
 impl Logs {
     /// Takes over what an earlier supervisor left, and starts the threads.
     ///

@@ -3,6 +3,8 @@
 //!
 //! A process that is gone, or goes while it is read, is an ordinary answer and never an error.
 
+pub mod oom;
+pub mod ports;
 mod stat;
 pub mod tree;
 

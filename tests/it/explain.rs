@@ -5,7 +5,7 @@ use std::process::Output;
 use serde_json::{Value, json};
 
 use crate::support::processes::kill;
-use crate::support::supervisor::Supervisor;
+use crate::support::supervisor::{BINARY, Supervisor};
 use crate::support::wait_for;
 
 /// Ends once with exit code 3, then runs on.
@@ -291,4 +291,128 @@ fn an_unknown_name_is_answered_with_the_nearest_one() {
     let nowhere = Supervisor::configured(SLEEPER);
     assert_eq!(nowhere.cli(&["explain", "web"]).status.code(), Some(5));
     assert!(!nowhere.file(".jikimi").exists(), "reading makes nothing");
+}
+
+/// A program that ends with what servers say when `port` is taken, until a file is there that says it may run.
+fn wants_port(name: &str, port: u16) -> String {
+    format!(
+        r#"
+[program.{name}]
+shell = true
+command = '''
+[ -e may-run ] && exec sleep 1000
+echo "listen tcp 127.0.0.1:{port}: bind: address already in use" >&2
+exit 1
+'''
+restart = "never"
+"#
+    )
+}
+
+fn crash_of(supervisor: &Supervisor, name: &str) -> Value {
+    wait_for(&format!("{name} to crash"), || {
+        let crashes = supervisor.events_of("program.crashed", name);
+        crashes
+            .into_iter()
+            .next()
+            .ok_or_else(|| format!("{:?}", supervisor.events()))
+    })
+}
+
+#[test]
+fn a_port_that_somebody_else_holds_is_told_with_the_crash_and_by_explain() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = listener.local_addr().expect("bound").port();
+    let supervisor = Supervisor::running(&wants_port("web", port));
+    let crash = crash_of(&supervisor, "web");
+    let cause = crash["data"]["cause"].as_str().expect("a reason");
+    let start = format!("port {port} is held by ");
+    let end = format!("(pid {})", std::process::id());
+    assert!(
+        cause.starts_with(&start) && cause.ends_with(&end),
+        "{cause}"
+    );
+    // What notifications show.
+    let summary = crash["summary"].as_str().expect("text");
+    assert!(summary.contains(cause), "{summary}");
+    let told = told(&supervisor, &["web"]);
+    assert!(told.contains(&format!("Why: {cause}.")), "{told}");
+}
+
+#[test]
+fn a_port_that_another_program_of_ours_holds_is_told_with_its_name() {
+    // Both are real servers, and the second says itself that the address is in use.
+    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = free.local_addr().expect("bound").port();
+    drop(free);
+    let supervisor = Supervisor::running(&format!(
+        r#"
+[program.first]
+command = ["{BINARY}", "inbox", "--port", "{port}"]
+
+[program.second]
+command = ["{BINARY}", "inbox", "--port", "{port}"]
+restart = "never"
+autostart = false
+"#
+    ));
+    wait_for("the first to listen", || {
+        std::net::TcpStream::connect(("127.0.0.1", port)).map_err(|e| e.to_string())
+    });
+    let pid = supervisor.wait_phase("first", "running")["pid"].clone();
+    supervisor.cli(&["start", "second", "--no-wait"]);
+    let crash = crash_of(&supervisor, "second");
+    let cause = crash["data"]["cause"].as_str().expect("a reason");
+    assert_eq!(
+        cause,
+        format!("port {port} is held by the program first (jikimi, pid {pid})")
+    );
+}
+
+#[test]
+fn a_core_dump_is_told_where_there_was_one() {
+    let supervisor = Supervisor::running(
+        r#"
+[program.web]
+shell = true
+command = "ulimit -c unlimited 2> /dev/null; kill -SEGV $$"
+restart = "never"
+"#,
+    );
+    let found = ends(&supervisor, "web", (1, "down"));
+    let exit = &found[0]["exit"];
+    assert_eq!(exit["signal"], "SIGSEGV", "{exit}");
+    let told = told(&supervisor, &["web"]);
+    // Whether the kernel writes one is the machine's affair.
+    let words = if exit["core"] == true {
+        "on SIGSEGV (core dumped) after"
+    } else {
+        "on SIGSEGV after"
+    };
+    assert!(told.contains(words), "{exit}: {told}");
+    assert!(told.contains("No start followed."), "{told}");
+}
+
+#[test]
+fn what_a_stopped_run_said_last_is_read_from_its_files() {
+    let supervisor = Supervisor::running(
+        r#"
+[program.web]
+shell = true
+command = "echo I am up; exec sleep 1000"
+start_confirm = "50ms"
+"#,
+    );
+    supervisor.wait_phase("web", "running");
+    wait_for("its words to be written", || {
+        let said = supervisor.read(".jikimi/logs/web/out.log");
+        if said.contains("I am up") {
+            Ok(())
+        } else {
+            Err(said)
+        }
+    });
+    assert!(supervisor.cli(&["stop", "web"]).status.success());
+    let found = ends(&supervisor, "web", (1, "down"));
+    assert_eq!(found[0]["log_tail"], json!(["I am up"]));
 }

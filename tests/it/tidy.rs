@@ -24,7 +24,7 @@ const ROOMS: [(&str, &[&str]); 20] = [
     ("alert", &[]),
     ("journal", &["alert"]),
     ("store", &[]),
-    ("history", &["store"]),
+    ("history", &["logs", "store"]),
     ("cache", &[]),
     ("fetch", &[]),
     ("notify", &["alert", "fetch"]),

@@ -1,0 +1,106 @@
+//! What the journal adds to the end of a run, joined from those who know it: its last lines, its peak of memory, and
+//! what a crash leaves to be found. Owns nothing.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::journal::Enrich;
+use crate::journal::evidence::{Evidence, HintsOf, OutOfMemory, Owner};
+use crate::journal::port::{self, Hints};
+use crate::limits;
+use crate::logs::{Logs, PipeId};
+use crate::metrics::Metrics;
+use crate::model::event::{Event, EventKind};
+use crate::model::name::InstanceName;
+use crate::model::program::ProgramSpec;
+use crate::model::settings::Settings;
+use crate::procfs;
+use crate::supervise::board::Board;
+
+/// Those who know something of a run that ended.
+pub(super) struct Witnesses {
+    pub logs: Logs,
+    pub metrics: Arc<Metrics>,
+    pub memory: OutOfMemory,
+    pub board: Arc<Board>,
+}
+
+/// Adds to the end of a run what supervision does not know.
+pub(super) fn enrich(witnesses: Witnesses, settings: &Settings) -> Enrich {
+    let Witnesses {
+        logs,
+        metrics,
+        memory,
+        board,
+    } = witnesses;
+    let owner = owner(board, settings.supervisor.state_dir.clone());
+    let evidence = Evidence::new(memory, owner, hints_of(&settings.programs));
+    Box::new(move |event: &mut Event| {
+        let is_by_itself = match event.kind {
+            EventKind::ProgramCrashed | EventKind::ProgramExited => true,
+            // Of a run whose end nobody saw.
+            EventKind::ProgramAdopted => event.facts.exit.is_some(),
+            _ => false,
+        };
+        let is_end = is_by_itself || event.kind == EventKind::ProgramStopped;
+        let (Some(instance), Some(run), true) = (&event.instance, event.run, is_end) else {
+            return;
+        };
+        event.facts.peak_memory_bytes = metrics.peak(run);
+        // What a stopped one said last can still be read from its files.
+        if is_by_itself {
+            event.facts.log_tail = logs.tail(instance, run, limits::EVENT_TAIL_LINES);
+        }
+        evidence.add(event);
+    })
+}
+
+/// Whose a process is: by its mark, or by descent for one that wrote over its environment.
+fn owner(board: Arc<Board>, state_dir: PathBuf) -> Owner {
+    Box::new(move |pid| by_mark(pid, &state_dir).or_else(|| by_descent(pid, &board)))
+}
+
+fn by_mark(pid: u32, state_dir: &Path) -> Option<InstanceName> {
+    let path = PathBuf::from(procfs::environ_mark(pid, procfs::OUTPUT_MARK)?);
+    PipeId::of_path(state_dir, &path).map(|pipe| pipe.instance)
+}
+
+fn by_descent(pid: u32, board: &Board) -> Option<InstanceName> {
+    let snapshot = board.read();
+    let of_pid = |pid: u32| {
+        let mut views = snapshot.instances.iter();
+        views
+            .find(|view| view.pid == Some(pid))
+            .map(|view| view.name.clone())
+    };
+    let mut at = pid;
+    for _ in 0..limits::DESCENT_STEPS {
+        let stat = procfs::read_stat(at).ok().flatten()?;
+        if let Some(name) = of_pid(at).or_else(|| of_pid(stat.pgrp)) {
+            return Some(name);
+        }
+        at = stat.ppid;
+    }
+    None
+}
+
+/// What each program was given that may name its port. Only numbers of variables are kept.
+fn hints_of(programs: &[Arc<ProgramSpec>]) -> HintsOf {
+    let programs: Vec<(Arc<str>, Hints)> = programs
+        .iter()
+        .map(|program| (Arc::clone(&program.name), hints(program)))
+        .collect();
+    Box::new(move |instance| {
+        let found = programs.iter().find(|(name, _)| name == instance.program());
+        found.map(|(_, hints)| hints.clone()).unwrap_or_default()
+    })
+}
+
+fn hints(program: &ProgramSpec) -> Hints {
+    let number = |(name, value): (&OsStr, &OsStr)| port::variable(name.to_str()?, value.to_str()?);
+    Hints {
+        command: program.command.clone(),
+        variables: program.environment.iter().filter_map(number).collect(),
+    }
+}
