@@ -269,12 +269,41 @@ fn what_ended_while_nobody_watched_is_told_as_not_known() {
         .expect("it runs");
     supervisor.kill();
     kill(u32::try_from(pid).expect("a pid"));
+    // Until whoever inherited it has reaped it, the kernel still tells.
+    wait_for("the last trace to go", || {
+        match std::fs::metadata(format!("/proc/{pid}")) {
+            Err(_) => Ok(()),
+            Ok(_) => Err(format!("{pid} is a zombie")),
+        }
+    });
     supervisor.start();
-    supervisor.wait_phase("web", "running");
     let found = ends(&supervisor, "web", (1, "started"));
+    assert_eq!(found[0]["how"], "missed");
     assert_eq!(found[0]["exit"], json!({ "unknown": true }));
     let told = told(&supervisor, &["web"]);
-    assert!(told.contains("not known"), "{told}");
+    assert!(
+        told.contains("how it ended, when, and after how long is not known"),
+        "{told}"
+    );
+}
+
+#[test]
+fn a_run_that_outlived_its_supervisor_says_that_nobody_watched_for_a_while() {
+    let mut supervisor = Supervisor::running(SLEEPER);
+    let before = supervisor.wait_phase("web", "running");
+    supervisor.kill();
+    supervisor.start();
+    let after = supervisor.wait_phase("web", "running");
+    assert_eq!(after["pid"], before["pid"], "it was taken over");
+    let pid = after["pid"].as_u64().expect("it runs");
+    kill(u32::try_from(pid).expect("a pid"));
+    let found = ends(&supervisor, "web", (1, "started"));
+    assert_eq!(
+        (&found[0]["run"], &found[0]["adopted"]),
+        (&before["run"], &json!(true))
+    );
+    let told = told(&supervisor, &["web"]);
+    assert!(told.contains("no supervisor watched it"), "{told}");
 }
 
 #[test]
