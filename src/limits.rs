@@ -221,6 +221,12 @@ pub const CONTROL_SEND: Duration = Duration::from_secs(1);
 /// How long the server holds a question about a delivery that is still under way.
 pub const DELIVERY_WAIT: Duration = Duration::from_secs(5);
 
+/// How long `upgrade` waits for the supervisor to answer as another version.
+pub const UPGRADE_WAIT: Duration = Duration::from_mins(1);
+
+/// How often it looks: a supervisor that becomes another one has no socket meanwhile.
+pub const UPGRADE_LOOK: Duration = Duration::from_millis(50);
+
 /// An answer of the supervisor that waits for nothing.
 pub const CLIENT_TIMEOUT: Duration = Duration::from_secs(10);
 

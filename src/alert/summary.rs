@@ -99,10 +99,7 @@ fn supervisor(kind: EventKind, facts: &Facts) -> String {
         EventKind::SupervisorStopping => {
             format!("the supervisor is stopping{}{}", by(facts), why(facts))
         }
-        EventKind::SupervisorRecovered => format!(
-            "the supervisor is back after an end that was not clean{}",
-            why(facts)
-        ),
+        EventKind::SupervisorRecovered => format!("the supervisor is back{}", why(facts)),
         EventKind::SupervisorDegraded => format!("the supervisor is degraded{}", why(facts)),
         EventKind::SupervisorRestored => "the supervisor is healthy again".to_owned(),
         EventKind::TargetFailing => format!("{target} takes no messages{}", why(facts)),

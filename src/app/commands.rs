@@ -11,7 +11,7 @@ use crate::clock;
 use crate::ids::DeliveryId;
 use crate::journal::Journal;
 use crate::limits;
-use crate::model::command::{Command, UnknownTarget};
+use crate::model::command::{Command, Ending, UnknownTarget};
 use crate::model::event::{Event, EventKind};
 use crate::model::settings::Settings;
 use crate::model::urgency::Urgency;
@@ -20,6 +20,28 @@ use crate::shutdown::{Coordinator, Handle};
 use crate::signals::SignalMessage;
 use crate::supervise::Supervisor;
 use crate::text;
+
+/// A wish for the end.
+struct Asked {
+    by: String,
+    ending: Ending,
+    /// Who wants to hear that it has begun.
+    reply: Option<Sender<()>>,
+}
+
+impl Asked {
+    fn stop(by: String) -> Self {
+        Self {
+            by,
+            ending: Ending::Stop,
+            reply: None,
+        }
+    }
+
+    fn by_signal(signal: impl std::fmt::Display) -> Self {
+        Self::stop(format!("signal {signal}"))
+    }
+}
 
 /// What commands act on while the rest is being ended.
 struct Desk {
@@ -39,13 +61,23 @@ impl Running {
             waker: self.notify.waker(),
         };
         let (pressed, commands) = (self.pressed.clone(), self.commands.clone());
-        let (by, reply) = desk.wait_for_the_end(&pressed, &commands);
+        let Asked { by, ending, reply } = desk.wait_for_the_end(&pressed, &commands);
         let coordinator = Coordinator::new();
         let urgency = coordinator.handle();
         let mut event = Event::new(EventKind::SupervisorStopping, clock::wall());
         event.facts.asked_by = Some(by.clone());
+        event.facts.cause = match &ending {
+            Ending::Stop => None,
+            Ending::Leave => Some("its programs go on".to_owned()),
+            Ending::Replace(file) => Some(format!("its programs go on under {}", file.display())),
+        };
         self.journal.record(event);
-        log::info!("stopping, asked by {by}; a second signal kills at once");
+        match &ending {
+            Ending::Stop => log::info!("stopping, asked by {by}; a second signal kills at once"),
+            Ending::Leave | Ending::Replace(_) => {
+                log::info!("leaving the programs running, asked by {by}");
+            }
+        }
         if let Some(reply) = reply {
             let _ = reply.try_send(());
         }
@@ -54,7 +86,7 @@ impl Running {
         desk.journal = None;
         let (done, ended) = bounded(1);
         let thread = crate::thread::spawn_named("shutdown", move || {
-            let _ = done.try_send(end::end(self, coordinator, by));
+            let _ = done.try_send(end::end(self, coordinator, &by, ending));
         });
         if let Err(error) = thread {
             log::error!("no thread for an orderly end: {error}");
@@ -65,21 +97,23 @@ impl Running {
 }
 
 impl Desk {
-    /// Who asked for the end, and who wants to hear that it has begun.
+    /// Who asks for the end, and for which.
     fn wait_for_the_end(
         &mut self,
         pressed: &Receiver<SignalMessage>,
         commands: &Receiver<Command>,
-    ) -> (String, Option<Sender<()>>) {
+    ) -> Asked {
         loop {
             select! {
                 recv(pressed) -> message => match message {
-                    Ok(SignalMessage::Stop { signal, .. }) => return (format!("signal {signal}"), None),
+                    Ok(SignalMessage::Stop { signal, .. }) => return Asked::by_signal(signal),
                     Ok(other) => log::warn!("{}", other.sentence()),
-                    Err(_) => return ("the end of the signal thread".to_owned(), None),
+                    Err(_) => return Asked::stop("the end of the signal thread".to_owned()),
                 },
                 recv(commands) -> command => match command {
-                    Ok(Command::Shutdown { by, reply }) => return (by, Some(reply)),
+                    Ok(Command::Shutdown { by, ending, reply }) => {
+                        return Asked { by, ending, reply: Some(reply) };
+                    }
                     Ok(command) => self.take(command),
                     // Without a control socket there are none; signals are left.
                     Err(_) => return self.wait_for_a_signal(pressed),
@@ -88,17 +122,17 @@ impl Desk {
         }
     }
 
-    fn wait_for_a_signal(&self, pressed: &Receiver<SignalMessage>) -> (String, Option<Sender<()>>) {
+    fn wait_for_a_signal(&self, pressed: &Receiver<SignalMessage>) -> Asked {
         let _ = &self.settings;
         for message in pressed {
             match message {
-                SignalMessage::Stop { signal, .. } => return (format!("signal {signal}"), None),
+                SignalMessage::Stop { signal, .. } => return Asked::by_signal(signal),
                 SignalMessage::Hangup { .. } | SignalMessage::Suspend => {
                     log::warn!("{}", message.sentence());
                 }
             }
         }
-        ("the end of the signal thread".to_owned(), None)
+        Asked::stop("the end of the signal thread".to_owned())
     }
 
     fn answer_until_over(

@@ -8,10 +8,10 @@ use std::time::Duration;
 use crossbeam::channel::{after, bounded, select};
 use parking_lot::Mutex;
 
-use super::Ended;
 use super::ports::HolderKeeper;
 use super::relay;
 use super::start::Running;
+use super::{Ended, Replacement};
 use crate::child;
 use crate::clock;
 use crate::control::registry::Registration;
@@ -20,6 +20,7 @@ use crate::journal::Journal;
 use crate::limits;
 use crate::logs::Logs;
 use crate::metrics::Metrics;
+use crate::model::command::Ending;
 use crate::model::name::InstanceName;
 use crate::model::urgency::Urgency;
 use crate::notify::Notify;
@@ -29,10 +30,11 @@ use crate::supervise::board::{Board, InstanceView};
 use crate::supervise::{StopReport, Supervisor};
 use crate::text;
 
-/// Ends everything and says how that went.
-pub(super) fn end(running: Running, coordinator: Coordinator, by: String) -> Ended {
+/// Ends everything, or everything but the programs, and says how that went.
+pub(super) fn end(running: Running, coordinator: Coordinator, by: &str, ending: Ending) -> Ended {
     let Running {
         settings,
+        files,
         terminal,
         logs,
         store,
@@ -56,18 +58,25 @@ pub(super) fn end(running: Running, coordinator: Coordinator, by: String) -> End
         thread: running.journal_thread,
         store: store.clone(),
         stopped: Arc::clone(&stopped),
+        is_left: ending != Ending::Stop,
+    };
+    let programs = match ending {
+        Ending::Stop => supervision.step(by.to_owned(), Arc::clone(&stopped)),
+        Ending::Leave | Ending::Replace(_) => supervision.leave(),
     };
     let steps = vec![
-        supervision.step(by, Arc::clone(&stopped)),
+        programs,
         measuring(running.metrics),
-        output(logs.clone(), running.holder),
+        output(logs.clone(), running.holder, ending == Ending::Stop),
         flushing(running.journal, store),
         delivering(running.notify),
         closing.step(),
     ];
     let report = coordinator.run(steps, within, &mut say);
     // Whatever the steps came to: the holder is sent away, or it would go on after a forced end.
-    let _ = logs.finish(clock::mono() + limits::STOP_STEP_PRESSED);
+    if ending == Ending::Stop {
+        let _ = logs.finish(clock::mono() + limits::STOP_STEP_PRESSED);
+    }
     for line in report.to_string().lines() {
         log::info!("{line}");
     }
@@ -77,10 +86,11 @@ pub(super) fn end(running: Running, coordinator: Coordinator, by: String) -> End
     let stopped_well = stopped.lock().as_ref().is_some_and(ended_well);
     let _ = terminal.flush(limits::TERMINAL_LAST);
     drop((signals, lock));
-    if stopped_well && report.is_clean() {
-        Ended::Well
-    } else {
-        Ended::Badly
+    match ending {
+        Ending::Replace(file) => Ended::Replaced(Replacement { file, files }),
+        Ending::Leave if report.is_clean() => Ended::Well,
+        Ending::Stop if stopped_well && report.is_clean() => Ended::Well,
+        Ending::Leave | Ending::Stop => Ended::Badly,
     }
 }
 
@@ -110,6 +120,23 @@ impl Supervision {
             }
             Ok(text)
         })
+    }
+
+    /// The actor ends and stops nothing.
+    fn leave(self) -> Step {
+        Step::new(
+            "programs",
+            limits::STOP_STEP,
+            limits::STOP_STEP_PRESSED,
+            move |_| {
+                let snapshot = self.board.read();
+                let up = snapshot.instances.iter().filter(|view| view.pid.is_some());
+                let text = format!("{} left running", up.count());
+                drop(self.supervisor);
+                let _ = self.thread.join();
+                Ok(text)
+            },
+        )
     }
 
     fn stop(&self, by: String, cx: &StepContext) -> Result<StopReport, String> {
@@ -149,13 +176,18 @@ fn measuring(metrics: Arc<Metrics>) -> Step {
     )
 }
 
-fn output(logs: Logs, holder: Arc<HolderKeeper>) -> Step {
+fn output(logs: Logs, holder: Arc<HolderKeeper>, is_last: bool) -> Step {
     Step::new(
         "output",
         limits::STOP_STEP,
         limits::STOP_STEP_PRESSED,
         move |cx| {
-            let drained = logs.finish(clock::mono() + patience(cx));
+            let until = clock::mono() + patience(cx);
+            let drained = if is_last {
+                logs.finish(until)
+            } else {
+                logs.leave(until)
+            };
             holder.reap();
             let mut text = format!(
                 "{} written, {} log records handed on, {} lost",
@@ -232,6 +264,8 @@ struct Closing {
     thread: JoinHandle<()>,
     store: Store,
     stopped: Arc<Mutex<Option<StopReport>>>,
+    /// The programs go on.
+    is_left: bool,
 }
 
 impl Closing {
@@ -250,7 +284,11 @@ impl Closing {
                 // Said before the writer ends. A program that could not be stopped is the next supervisor's: no
                 // clean end.
                 let is_clean = flushed.remaining == 0 && self.stopped.lock().is_some();
-                let marked = self.store.mark_clean(is_clean);
+                let marked = if self.is_left {
+                    self.store.mark_left()
+                } else {
+                    self.store.mark_clean(is_clean)
+                };
                 let flushed = self.store.close(patience / 2);
                 match marked {
                     Ok(()) if flushed.remaining == 0 => Ok("database closed".to_owned()),

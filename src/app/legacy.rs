@@ -43,7 +43,7 @@ pub(super) fn read(store: &Store, state_dir: &Path) -> Result<Left, StoreError> 
         ..Legacy::default()
     };
     add_living(&mut legacy, store, state_dir)?;
-    legacy.recovered = Some(recovered(store.last_alive()));
+    legacy.recovered = Some(recovered(store.last_alive(), store.was_left()));
     Ok(Left { legacy, incidents })
 }
 
@@ -158,7 +158,7 @@ fn open_incidents(store: &Store) -> Result<Vec<OpenIncident>, StoreError> {
 }
 
 /// Supervision adds what became of the runs.
-fn recovered(last_alive: Option<Wall>) -> Event {
+fn recovered(last_alive: Option<Wall>, was_left: bool) -> Event {
     let now = clock::wall();
     let mut event = Event::new(EventKind::SupervisorRecovered, now);
     let gap = last_alive.map_or_else(
@@ -166,7 +166,11 @@ fn recovered(last_alive: Option<Wall>) -> Event {
         |at| crate::text::duration(now.since(at)),
     );
     event.facts = Facts {
-        cause: Some(format!("nobody watched for about {gap}")),
+        cause: Some(if was_left {
+            format!("programs were left running for {gap}")
+        } else {
+            format!("nobody watched for about {gap} after an end that was not clean")
+        }),
         ..Facts::default()
     };
     event

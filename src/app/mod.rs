@@ -29,20 +29,41 @@ mod relay;
 mod start;
 
 use std::ffi::OsString;
+use std::io;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use crate::child;
+use crate::child::{self, FileLimit};
 use crate::config::Loaded;
 use crate::logs;
 pub use start::StartError;
 
 /// How a supervisor ended, for the exit code.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Ended {
     /// Every program stopped as asked, and none had been given up.
     Well,
     /// A program had to be killed or was `fatal`, or something was left undone.
     Badly,
+    /// The programs go on, and this process is to become this file, which adopts them.
+    Replaced(Replacement),
+}
+
+/// What this process is to become.
+#[derive(Clone, Debug)]
+pub struct Replacement {
+    file: PathBuf,
+    files: FileLimit,
+}
+
+impl Replacement {
+    /// Becomes it, with the arguments this process was started with. Returns only when that cannot be: then the
+    /// programs go on under the holder.
+    #[must_use]
+    pub fn run(self) -> io::Error {
+        let args: Vec<OsString> = std::env::args_os().skip(1).collect();
+        child::replace(&self.file, &args, self.files)
+    }
 }
 
 /// Starts everything the configuration says and serves until the end.

@@ -21,6 +21,7 @@ use crate::model::record::Record;
 use crate::model::write::Write;
 use crate::notify::lane::LaneMemory;
 use crate::notify::outbox::{Outbox, OutboxError};
+use crate::procfs;
 use crate::store::{Store, StoreError};
 use crate::supervise::{Measured, Output, Ports};
 
@@ -163,6 +164,14 @@ impl HolderKeeper {
             logs,
             children: Mutex::default(),
         }
+    }
+
+    /// An earlier supervisor's holder is ours from now on. It may be our child, when that supervisor was this
+    /// process: then it is reaped like one.
+    pub fn keep(&self, pid: u32) {
+        let start = procfs::read_stat(pid).ok().flatten();
+        let child = start.and_then(|stat| child::adopt(pid, stat.start_ticks).ok().flatten());
+        self.children.lock().extend(child);
     }
 
     /// Starts a holder; whether that went well. Without one, output written after a crash of the supervisor

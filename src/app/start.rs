@@ -67,6 +67,7 @@ pub enum StartError {
 /// Everything that runs, for serving and for the end.
 pub(super) struct Running {
     pub settings: Settings,
+    pub files: FileLimit,
     pub terminal: Terminal,
     pub signals: Signals,
     pub pressed: Receiver<SignalMessage>,
@@ -115,6 +116,7 @@ pub(super) fn start(loaded: Loaded) -> Result<Running, StartError> {
     );
     let Ground {
         settings,
+        files,
         terminal,
         signals,
         pressed,
@@ -135,6 +137,7 @@ pub(super) fn start(loaded: Loaded) -> Result<Running, StartError> {
     } = rooms;
     Ok(Running {
         settings,
+        files,
         terminal,
         signals,
         pressed,
@@ -226,10 +229,11 @@ impl Rooms {
         let mut left = legacy::read(&store, &settings.supervisor.state_dir)?;
         store.mark_clean(false)?;
         let (notices, notices_bell) = Notices::new();
-        let (logs, has_holder) = start_logs(settings, &store, &ground.terminal, notices.clone())?;
+        let (logs, found) = start_logs(settings, &store, &ground.terminal, notices.clone())?;
         let holder = Arc::new(HolderKeeper::new(logs.clone()));
-        if !has_holder {
-            holder.start();
+        match found {
+            Some(pid) => holder.keep(pid),
+            None => drop(holder.start()),
         }
         let memory = OutOfMemory::watch();
         let metrics = Arc::new(start_metrics(settings, &store, memory.clone())?);
@@ -341,13 +345,13 @@ fn open_store(settings: &Settings, wakers: Wakers) -> Result<Store, OpenError> {
     Store::open(&settings.supervisor.state_dir, options)
 }
 
-/// The output of programs, and whether a holder of an earlier supervisor goes on as ours.
+/// The output of programs, and the holder of an earlier supervisor that goes on as ours.
 fn start_logs(
     settings: &Settings,
     store: &Store,
     terminal: &Terminal,
     notices: Notices,
-) -> Result<(Logs, bool), StartError> {
+) -> Result<(Logs, Option<u32>), StartError> {
     let (records, lines, room) = (store.clone(), terminal.clone(), terminal.clone());
     let (logs, started) = Logs::start(logs::Setup {
         state_dir: settings.supervisor.state_dir.clone(),
@@ -367,7 +371,7 @@ fn start_logs(
             has_colour: terminal::has_colour(std::io::stdout().is_terminal()),
         }),
     })?;
-    Ok((logs, started.has_holder))
+    Ok((logs, started.holder))
 }
 
 fn start_notify(

@@ -10,6 +10,7 @@ pub mod exec;
 mod launch;
 mod orphans;
 mod plan;
+mod replace;
 mod spawn;
 
 pub use adopt::{adopt, last_word};
@@ -19,6 +20,7 @@ pub use end::{
 };
 pub use launch::{Launch, launch};
 pub use orphans::end_orphans;
+pub use replace::{REPLACES, replace};
 pub use spawn::{Child, Spawn, SpawnError, resolve, spawn};
 
 use std::collections::BTreeSet;
@@ -99,6 +101,13 @@ impl FileLimit {
                     raised: current,
                 }
             }
+        }
+    }
+
+    /// Sets the limit of this process back to what it was started with.
+    pub(super) fn give_back(self) {
+        if let Err(error) = setrlimit(Resource::Nofile, self.original) {
+            log::warn!("the limit on open files stays raised: {error}");
         }
     }
 

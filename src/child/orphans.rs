@@ -8,6 +8,7 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::end::{Watched, is_registered, orphans, reap_orphans, signal_process, watch};
+use super::replace::was_supervisor;
 use crate::clock::{Mono, mono};
 use crate::limits;
 use crate::model::program::Signal;
@@ -18,14 +19,19 @@ use crate::procfs;
 static HAS_STRANGERS: AtomicBool = AtomicBool::new(false);
 
 pub(super) fn note_strangers() {
-    let has_children = orphans().map_or(true, |children| !children.is_empty());
+    // What a supervisor that became this one had is ours.
+    let has_children = !was_supervisor() && orphans().map_or(true, |children| !children.is_empty());
     HAS_STRANGERS.store(has_children, Ordering::SeqCst);
+}
+
+pub(super) fn has_strangers() -> bool {
+    HAS_STRANGERS.load(Ordering::SeqCst)
 }
 
 /// Asks every orphan of ours to end, and kills after `grace` what has not. Returns how many there were. Call it
 /// when no run is left, and after the thread that reaps has ended.
 pub fn end_orphans(grace: Duration) -> usize {
-    if HAS_STRANGERS.load(Ordering::SeqCst) {
+    if has_strangers() {
         return 0;
     }
     let kill_at = mono() + grace;

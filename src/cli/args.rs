@@ -58,10 +58,20 @@ pub enum Command {
     },
     /// Stop every program and end the supervisor
     Shutdown {
+        /// Leave the programs running; the next `run` takes them over
+        #[arg(long)]
+        leave_running: bool,
         /// Return when it has begun
         #[arg(long)]
         no_wait: bool,
     },
+    /// Let the running supervisor become this version; programs run on
+    #[command(
+        long_about = "Let the running supervisor become this version, the one that this command is: \
+        the same process with the same arguments runs this file. Programs run on, with their output and history. \
+        Nothing is changed when this version would refuse the configuration or the database."
+    )]
+    Upgrade,
     /// Try notifications out
     #[command(subcommand)]
     Notify(NotifyCommand),

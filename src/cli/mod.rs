@@ -13,6 +13,7 @@ mod run;
 mod status;
 mod stored;
 mod table;
+mod upgrade;
 mod verbs;
 mod waiting;
 
@@ -63,7 +64,11 @@ fn dispatch(args: Args) -> Result<ExitCode, Failure> {
         Command::Stop(asked) => verbs::verb(&place, verbs::STOP, &asked),
         Command::Restart(asked) => verbs::verb(&place, verbs::RESTART, &asked),
         Command::Signal { names, signal } => verbs::signal(&place, &signal, &names),
-        Command::Shutdown { no_wait } => verbs::shutdown(&place, !no_wait, &mut Out::stdout()),
+        Command::Shutdown {
+            leave_running,
+            no_wait,
+        } => verbs::shutdown(&place, leave_running, !no_wait),
+        Command::Upgrade => upgrade::upgrade(&place, &mut Out::stdout()),
         Command::Notify(NotifyCommand::Test { target }) => {
             notify::test(&place, &target, &mut Out::stdout())
         }

@@ -13,6 +13,10 @@ pub fn run(place: &Place) -> Result<ExitCode, Failure> {
     match crate::app::run(load(place)?) {
         Ok(Ended::Well) => Ok(ExitCode::SUCCESS),
         Ok(Ended::Badly) => Ok(ExitCode::FAILURE),
+        Ok(Ended::Replaced(with)) => Err(Failure::Failed(format!(
+            "the new version cannot be started: {}; the programs go on, and `jikimi run` takes them over",
+            with.run()
+        ))),
         Err(error) => {
             let text = chain(&error);
             Err(match error {

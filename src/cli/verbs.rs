@@ -65,11 +65,15 @@ fn path_of(verb: &str, names: &[String], query: &str) -> String {
     path
 }
 
-/// Ends the supervisor and, if `wait`, waits until its process is gone.
-pub fn shutdown(place: &Place, wait: bool, out: &mut Out) -> Result<(), Failure> {
+/// Ends the supervisor, with its programs or without, and, if `wait`, waits until its process is gone.
+pub fn shutdown(place: &Place, leave_running: bool, wait: bool) -> Result<(), Failure> {
+    let mut out = Out::stdout();
     let client = place.client()?;
     let watch = if wait { Some(client.watch()?) } else { None };
-    let answer: ShutdownAnswer = client.post("/api/v1/shutdown", Patience::Short)?;
+    let answer: ShutdownAnswer = client.post(
+        &format!("/api/v1/shutdown?leave_running={leave_running}"),
+        Patience::Short,
+    )?;
     let Some(watch) = watch else {
         return out.line(&format!(
             "the supervisor (pid {}) is shutting down",

@@ -42,7 +42,7 @@ mod walk;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-pub use env::Env;
+pub use env::{EXE_VARIABLE, Env};
 pub use example::{example, key_table_markdown};
 pub use fault::{Fault, Faults};
 pub use files::Counts;

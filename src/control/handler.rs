@@ -1,5 +1,6 @@
 //! The API: a [`Route`] to an answer, from the [`Sources`]. Owns nothing; acts only by a [`Command`].
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crossbeam::channel::{Receiver, RecvTimeoutError, bounded};
@@ -17,7 +18,7 @@ use crate::clock::mono;
 use crate::ids::{DeliveryId, EventId};
 use crate::limits;
 use crate::model::command::{
-    Command, Poke, PokeRequest, UnknownTarget, Verb, VerbReply, VerbRequest,
+    Command, Ending, Poke, PokeRequest, UnknownTarget, Verb, VerbReply, VerbRequest,
 };
 
 /// The API over its sources.
@@ -84,7 +85,9 @@ impl Api {
                 call,
             ),
             Route::Poke { poke, patterns } => self.poke(poke, patterns, call),
-            Route::Shutdown => self.shutdown(by, call),
+            Route::Shutdown(true) => self.shutdown(by, Ending::Leave, call),
+            Route::Shutdown(false) => self.shutdown(by, Ending::Stop, call),
+            Route::Upgrade(file) => self.upgrade(by, file, call),
             Route::NotifyTest(target) => self.notify_test(target, by, call),
         }
     }
@@ -194,9 +197,28 @@ impl Api {
         verb_answer(wait_for(&answer, call)?, 200)
     }
 
-    fn shutdown(&self, by: String, call: &Call) -> Result<Response, Problem> {
+    /// Only for who could as well run the file himself.
+    fn upgrade(&self, by: String, file: PathBuf, call: &Call) -> Result<Response, Problem> {
+        let is_near = match call.peer {
+            Peer::Process { .. } => true,
+            Peer::Address(_) | Peer::Unknown => false,
+        };
+        if !is_near {
+            return Err(Problem::new(
+                403,
+                "an upgrade is asked for on the socket only",
+            ));
+        }
+        if !runs(&file) {
+            let words = format!("{} is no file that can be run", file.display());
+            return Err(Problem::new(400, words));
+        }
+        self.shutdown(by, Ending::Replace(file), call)
+    }
+
+    fn shutdown(&self, by: String, ending: Ending, call: &Call) -> Result<Response, Problem> {
         let (reply, answer) = bounded(1);
-        self.send(Command::Shutdown { by, reply })?;
+        self.send(Command::Shutdown { by, ending, reply })?;
         wait_for(&answer, call)?;
         let pid = std::process::id();
         Ok(Response::json(202, &ShutdownAnswer { pid }))
@@ -226,6 +248,10 @@ impl Api {
                 }
             })
     }
+}
+
+fn runs(file: &Path) -> bool {
+    file.is_file() && rustix::fs::access(file, rustix::fs::Access::EXEC_OK).is_ok()
 }
 
 /// A verb as it was asked for.

@@ -1,5 +1,7 @@
 //! Which request means what: method, path and query to a [`Route`]. Pure; answers nothing itself.
 
+use std::path::PathBuf;
+
 use super::explain::ExplainQuery;
 use super::http::Request;
 use super::response::Problem;
@@ -50,7 +52,9 @@ pub enum Route {
         patterns: Vec<String>,
     },
     /// End the supervisor.
-    Shutdown,
+    Shutdown(bool),
+    /// Become this file and leave the programs running.
+    Upgrade(PathBuf),
     /// Send a test message.
     NotifyTest(String),
 }
@@ -87,7 +91,11 @@ fn resource(rest: &[&str], request: &Request) -> Option<Resource> {
         ["events"] => (GET, event_query(request).map(Route::Events)),
         ["events", "stream"] => (GET, event_query(request).map(Route::Stream)),
         ["deliveries", id] => (GET, delivery(id, request)),
-        ["shutdown"] => (POST, Ok(Route::Shutdown)),
+        ["shutdown"] => (
+            POST,
+            flag(request, "leave_running", false).map(Route::Shutdown),
+        ),
+        ["upgrade"] => (POST, upgrade(request)),
         ["programs", name, "explain"] => (GET, explain(name, request).map(Route::Explain)),
         ["programs", name, "signal"] => (POST, signal(name, request)),
         ["programs", name, verb] => (POST, program_verb(name, verb, request)?),
@@ -112,6 +120,14 @@ fn program_verb(name: &str, verb: &str, request: &Request) -> Option<Result<Rout
         patterns,
         wait,
     }))
+}
+
+fn upgrade(request: &Request) -> Result<Route, Problem> {
+    let file = request.param("binary").map(PathBuf::from);
+    match file.filter(|file| file.is_absolute()) {
+        Some(file) => Ok(Route::Upgrade(file)),
+        None => Err(Problem::new(400, "binary: an absolute path is needed")),
+    }
 }
 
 fn explain(name: &str, request: &Request) -> Result<ExplainQuery, Problem> {

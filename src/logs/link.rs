@@ -54,6 +54,12 @@ pub(super) fn take_over(state_dir: &Path) -> Taken {
     }
 }
 
+/// The process at the other end.
+pub(super) fn peer(socket: &OwnedFd) -> Option<u32> {
+    let peer = rustix::net::sockopt::socket_peercred(socket).ok()?;
+    u32::try_from(peer.pid.as_raw_nonzero().get()).ok()
+}
+
 pub(super) fn dial(state_dir: &Path) -> io::Result<OwnedFd> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;

@@ -58,6 +58,7 @@ pub use self::scan::RecordSink;
 pub use self::segments::Source;
 
 use self::pipes::PipeDir;
+use self::pump::Totals;
 use self::pumping::Command;
 use self::scan::Scanned;
 use crate::clock::{self, Mono};
@@ -98,8 +99,9 @@ pub struct Setup {
 pub struct Started {
     /// Pipes of an earlier supervisor's runs that somebody may still write to; they are pumped already.
     pub adopted: Vec<PipeId>,
-    /// An earlier supervisor's holder goes on as ours; without one, start one ([`Logs::holder_seat`]).
-    pub has_holder: bool,
+    /// The pid of an earlier supervisor's holder, which goes on as ours; without one, start one
+    /// ([`Logs::holder_seat`]).
+    pub holder: Option<u32>,
 }
 
 /// What the end brought to safety.
@@ -268,6 +270,16 @@ impl Logs {
     /// [`limits::PUMP_FINISH_LEAST`]). Also right for a forced end. A second call does nothing.
     #[must_use]
     pub fn finish(&self, deadline: Mono) -> Drained {
+        self.end(deadline, Command::Finish)
+    }
+
+    /// As [`Logs::finish`], but the programs go on: what is in the pipes and what comes is the holder's.
+    #[must_use]
+    pub fn leave(&self, deadline: Mono) -> Drained {
+        self.end(deadline, Command::Leave)
+    }
+
+    fn end(&self, deadline: Mono, command: fn(Sender<Totals>) -> Command) -> Drained {
         let Some(threads) = self.0.threads.lock().take() else {
             return Drained::default();
         };
@@ -276,7 +288,7 @@ impl Logs {
         let left = || deadline.since(clock::mono());
         let (done, is_done) = bounded(limits::LOG_ANSWER);
         let for_pump = || deadline.max(least).since(clock::mono());
-        self.0.tell_last(Command::Finish(done), for_pump());
+        self.0.tell_last(command(done), for_pump());
         let totals = is_done.recv_timeout(for_pump());
         // The readers stop by themselves at the deadline, between two pieces of work.
         let left = || left() + limits::LOG_READERS_GRACE;

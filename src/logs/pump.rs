@@ -265,6 +265,11 @@ impl Pump {
         self.totals
     }
 
+    /// What it did so far.
+    pub(super) fn totals(&self) -> Totals {
+        self.totals
+    }
+
     /// Gives the pipes away, for another process to pump; what memory holds has one more chance first. What
     /// the disk does not take then is lost: it could only be written behind what the other one writes.
     pub(super) fn hand_over(mut self, now: Mono) -> Vec<(PipeId, OwnedFd)> {

@@ -32,6 +32,8 @@ pub(super) enum Command {
     Attach(OwnedFd),
     /// The clean end.
     Finish(Sender<Totals>),
+    /// The supervisor ends and the programs do not: the holder takes the pipes.
+    Leave(Sender<Totals>),
 }
 
 /// Receives what the pump has to tell; must not wait.
@@ -57,6 +59,7 @@ pub(super) struct Pumping {
 enum Next {
     GoOn,
     Finish(Sender<Totals>),
+    HandOver(Sender<Totals>),
     /// Everybody dropped their handle without a clean end: the holder goes on.
     Leave,
 }
@@ -95,6 +98,7 @@ impl Pumping {
                 Next::GoOn => {}
                 Next::Leave => return,
                 Next::Finish(done) => return self.finish(&done),
+                Next::HandOver(done) => return self.hand_over(&done),
             }
             if is_busy {
                 // Batching is what makes a pump cheap; a command ends the rest.
@@ -126,6 +130,7 @@ impl Pumping {
                 }
                 Ok(Command::Attach(socket)) => self.attach(socket),
                 Ok(Command::Finish(done)) => return Next::Finish(done),
+                Ok(Command::Leave(done)) => return Next::HandOver(done),
                 Err(TryRecvError::Empty) => break,
                 Err(TryRecvError::Disconnected) => return Next::Leave,
             }
@@ -198,6 +203,18 @@ impl Pumping {
         {
             self.holder_lost();
         }
+    }
+
+    /// The holder hears of every pipe, and then of nothing more: that is how it knows that it is alone.
+    fn hand_over(mut self, done: &Sender<Totals>) {
+        self.tell();
+        let totals = self.pump.totals();
+        if let Some(link) = self.link.take() {
+            link.detach(&self.pump);
+        }
+        drop(self.pump.hand_over(clock::mono()));
+        drop(self.lock);
+        let _ = done.try_send(totals);
     }
 
     fn finish(mut self, done: &Sender<Totals>) {

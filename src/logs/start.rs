@@ -38,7 +38,7 @@ pub(super) fn start(setup: Setup) -> io::Result<(Logs, Started)> {
     let adopted = adopt(&mut pump, taken.pipes)?;
     let started = Started {
         adopted,
-        has_holder: taken.link.is_some(),
+        holder: taken.link.as_ref().and_then(link::peer),
     };
     let (inbox, orders) = bounded(limits::PUMP_INBOX);
     let wake = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);

@@ -143,7 +143,7 @@ fn web() -> InstanceName {
 fn what_a_program_prints_is_in_its_files_on_the_terminal_and_in_the_records() {
     let room = Room::new();
     let (logs, started) = room.start();
-    assert_eq!((started.adopted, started.has_holder), (vec![], false));
+    assert_eq!((started.adopted, started.holder), (vec![], None));
     let script = "echo one; echo ERROR two >&2; printf three";
     let (mut child, run) = spawn_script(&logs, &web(), script);
     child.wait().expect("ended");
@@ -483,7 +483,7 @@ fn helper_processes_do_as_they_are_told() {
         terminal: None,
     };
     let (logs, started) = Logs::start(setup).expect("started");
-    let holder = (!started.has_holder).then(|| {
+    let holder = started.holder.is_none().then(|| {
         let seat = logs.holder_seat().expect("a seat");
         helper("holder", Path::new(&dir), seat.stdin.into())
     });
@@ -605,7 +605,7 @@ fn the_holder_pumps_while_there_is_no_supervisor_and_hands_over_to_the_next() {
     rustix::io::write(&pipes.stdout, b"two\n").expect("room");
     room.wait_for_text(&web(), "one\ntwo\n");
     let (logs, started) = room.start();
-    assert!(started.has_holder);
+    assert!(started.holder.is_some());
     let adopted: HashSet<_> = started
         .adopted
         .iter()
@@ -643,7 +643,7 @@ fn a_stranger_at_the_holders_door_changes_nothing() {
         });
     }
     let (logs, started) = room.start();
-    assert!(started.has_holder);
+    assert!(started.holder.is_some());
     drop(pipes);
     assert!(logs.finish(in_time()).is_complete);
     assert!(holder.wait().expect("ended").success());
@@ -676,7 +676,10 @@ fn a_program_that_ends_while_nobody_supervises_has_its_last_words_kept() {
     room.wait_for_text(&web(), "last words\n");
     room.wait_for_no_pipes();
     let (logs, started) = room.start();
-    assert_eq!((started.adopted, started.has_holder), (vec![], true));
+    assert_eq!(
+        (started.adopted, started.holder),
+        (vec![], Some(holder.id()))
+    );
     assert!(logs.finish(in_time()).is_complete);
     assert!(holder.wait().expect("ended").success());
 }
@@ -703,7 +706,7 @@ fn without_supervisor_and_holder_the_next_one_finds_the_pipes_by_itself() {
     drop(dead);
     rustix::io::write(&alive.stdout, b"two\n").expect("room");
     let (logs, started) = room.start();
-    assert!(!started.has_holder);
+    assert!(started.holder.is_none());
     let runs: HashSet<_> = started.adopted.iter().map(|id| id.run).collect();
     assert_eq!(runs, HashSet::from([living]));
     room.wait_for_text(&web(), "one\ntwo\n");
@@ -749,7 +752,7 @@ fn a_holder_that_does_not_answer_is_gone_without_and_stops() {
         other => Err(format!("{other:?}")),
     });
     let (logs, started) = room.start();
-    assert!(!started.has_holder);
+    assert!(started.holder.is_none());
     rustix::io::write(&pipes.stdout, b"two\n").expect("room");
     room.wait_for_text(&web(), "one\ntwo\n");
     signal(rustix::process::Signal::CONT);

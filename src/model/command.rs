@@ -1,5 +1,7 @@
 //! What people ask of the running supervisor, and the answers.
 
+use std::path::PathBuf;
+
 use crossbeam::channel::Sender;
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +21,8 @@ pub enum Command {
     Shutdown {
         /// Who asked.
         by: String,
+        /// What becomes of the programs.
+        ending: Ending,
         /// Told when the shutdown has begun.
         reply: Sender<()>,
     },
@@ -31,6 +35,17 @@ pub enum Command {
         /// The delivery to watch, or the nearest names of targets.
         reply: Sender<Result<DeliveryId, UnknownTarget>>,
     },
+}
+
+/// What becomes of the programs when the supervisor ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// They are stopped.
+    Stop,
+    /// They go on, their output kept by the holder; the next supervisor adopts them.
+    Leave,
+    /// They go on, and this process becomes the supervisor that is this file, which adopts them.
+    Replace(PathBuf),
 }
 
 /// `start`, `stop` or `restart` for some instances.

@@ -88,6 +88,19 @@ pub fn mark(pid: u32, key: &str) -> Mark {
     }
 }
 
+/// The variables that `pid` was started with, each a name and a value, both as bytes.
+///
+/// # Errors
+/// It is gone, or not ours to look into.
+pub fn environ(pid: u32) -> io::Result<Vec<(Vec<u8>, Vec<u8>)>> {
+    let bytes = read_bounded(&format!("/proc/{pid}/environ"), limits::ENVIRON_BYTES)?;
+    let entries = bytes.split(|b| *b == 0).filter_map(|entry| {
+        let at = entry.iter().position(|b| *b == b'=')?;
+        Some((entry[..at].to_vec(), entry[at + 1..].to_vec()))
+    });
+    Ok(entries.collect())
+}
+
 fn find_variable<'a>(environ: &'a [u8], key: &[u8]) -> Option<&'a [u8]> {
     environ
         .split(|b| *b == 0)

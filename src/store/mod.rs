@@ -90,6 +90,7 @@ struct Inner {
     readers: ReadPool,
     wakers: Wakers,
     was_clean: Option<bool>,
+    was_left: bool,
     last_alive: Option<Wall>,
     is_writable: bool,
     thread: Mutex<Option<WriterThread>>,
@@ -195,6 +196,11 @@ impl Store {
         self.inner.was_clean
     }
 
+    /// Whether the last supervisor left its programs running on purpose.
+    pub fn was_left(&self) -> bool {
+        self.inner.was_left
+    }
+
     /// The last moment at which the supervisor before is known to have lived.
     pub fn last_alive(&self) -> Option<Wall> {
         self.inner.last_alive
@@ -209,6 +215,18 @@ impl Store {
         self.call(move |tx| {
             queries::meta::set_alive(tx, now)?;
             queries::meta::set_clean(tx, is_clean)
+        })
+    }
+
+    /// Leaves word for the next start that the programs go on. Waits for the commit.
+    ///
+    /// # Errors
+    /// It was not committed in time; the next start then takes them for survivors of a kill.
+    pub fn mark_left(&self) -> Result<(), StoreError> {
+        let now = clock::wall();
+        self.call(move |tx| {
+            queries::meta::set_alive(tx, now)?;
+            queries::meta::set_left(tx, true)
         })
     }
 

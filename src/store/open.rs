@@ -65,6 +65,7 @@ impl Store {
                 readers,
                 wakers: options.wakers,
                 was_clean: opening.was_clean,
+                was_left: opening.was_left,
                 last_alive: opening.last_alive,
                 is_writable: true,
                 thread: Mutex::new(Some(thread)),
@@ -98,6 +99,7 @@ impl Store {
             readers,
             wakers: Wakers::default(),
             was_clean: None,
+            was_left: false,
             last_alive: None,
             is_writable: false,
             thread: Mutex::new(None),
@@ -133,6 +135,7 @@ fn readers(path: &Path, size: u32, counters: Arc<Counters>) -> Result<ReadPool, 
 
 struct Opening {
     was_clean: Option<bool>,
+    was_left: bool,
     last_alive: Option<Wall>,
     has_released: bool,
 }
@@ -146,12 +149,14 @@ fn opening(
     let db = Db::new(conn, counters);
     let was_clean = queries::meta::clean(db).map_err(|e| refused(path, e))?;
     let last_alive = queries::meta::last_alive(db).map_err(|e| refused(path, e))?;
+    let was_left = queries::meta::left(db).map_err(|e| refused(path, e))?;
     if was_clean == Some(false) {
         migrate::check_pages(path, conn)?;
     }
     let write = WriteConn { conn, counters };
     let taken_over = write.transact(|tx| {
         queries::meta::set_clean(tx, false)?;
+        queries::meta::set_left(tx, false)?;
         queries::deliveries::release_all(tx)
     });
     let has_released = match taken_over {
@@ -167,6 +172,7 @@ fn opening(
     };
     Ok(Opening {
         was_clean,
+        was_left,
         last_alive,
         has_released,
     })

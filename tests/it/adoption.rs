@@ -276,3 +276,120 @@ fn fifty_kills_at_random_moments_double_no_run_and_lose_no_line() {
     assert_eq!(runs, supervisor.lines("short.pids").len());
     assert!(runs > 1, "{runs}");
 }
+
+/// A program that writes a number now and then until it is stopped, and says so.
+const TALKING: &str = r#"
+shell = true
+command = '''
+trap 'echo bye; exit 0' TERM
+i=0
+while :; do i=$((i + 1)); echo "n $i"; sleep 0.02; done
+'''
+start_confirm = "10ms"
+"#;
+
+fn assert_counts_without_a_gap(lines: &[String]) {
+    let (last, numbers) = lines.split_last().expect("it wrote");
+    for (at, line) in numbers.iter().enumerate() {
+        assert_eq!(line, &format!("n {}", at + 1));
+    }
+    assert_eq!(last, "bye");
+}
+
+#[test]
+fn a_shutdown_that_leaves_programs_running_ends_well_and_the_next_start_adopts_them() {
+    let mut supervisor = Supervisor::marked(&format!("[program.web]\n{TALKING}"));
+    let before = supervisor.wait_phase("web", "running");
+    let pid = supervisor.pid_in("web", "running");
+    let log = ".jikimi/logs/web/out.log";
+    supervisor.wait_lines(log, 3);
+    let left = supervisor.cli(&["shutdown", "--leave-running"]);
+    assert!(left.status.success(), "{left:?}");
+    assert!(supervisor.wait().success());
+    assert!(is_alive(pid));
+    assert_eq!(supervisor.holders().len(), 1);
+    let so_far = supervisor.lines(log).len();
+    supervisor.wait_lines(log, so_far + 5);
+    supervisor.start_marked();
+    let after = supervisor.wait_phase("web", "running");
+    assert_eq!(
+        (&after["pid"], &after["run"]),
+        (&before["pid"], &before["run"])
+    );
+    let recovered = last_event_of(&supervisor, "supervisor.recovered");
+    let cause = recovered["data"]["cause"].as_str().expect("words");
+    assert!(cause.contains("left running"), "{cause}");
+    let stopped = supervisor.events_of("program.stopped", "web");
+    assert_eq!(stopped, [Value::Null; 0]);
+    assert_eq!(supervisor.stop(), 0);
+    assert_counts_without_a_gap(&supervisor.lines(log));
+    supervisor.assert_nothing_left();
+}
+
+fn last_event_of(supervisor: &Supervisor, kind: &str) -> Value {
+    wait_for(kind, || {
+        let events = supervisor.events();
+        let found = events.iter().rev().find(|e| e["type"] == kind);
+        found.cloned().ok_or_else(|| format!("{events:#?}"))
+    })
+}
+
+#[test]
+fn an_upgrade_stops_no_program_and_the_new_version_has_everything_the_old_one_had() {
+    let mut supervisor = Supervisor::marked(&format!(
+        "[program.web]\n{TALKING}\n[program.job]\n{OBEDIENT}\n\
+         [program.daemon]\nshell = true\nstart_confirm = \"10ms\"\n\
+         command = 'setsid sh -c \"sleep 1d & echo \\$! > daemon.pid; exec sleep 1d\" & exec sleep 1d'\n"
+    ));
+    let before = supervisor.status();
+    let pids = ["web", "job", "daemon"].map(|name| supervisor.pid_in(name, "running"));
+    for name in ["web", "job", "daemon"] {
+        last_event(&supervisor, "program.ready", name);
+    }
+    supervisor.wait_lines("daemon.pid", 1);
+    for round in 1..=2 {
+        let upgraded = supervisor.cli(&["upgrade"]);
+        assert!(upgraded.status.success(), "round {round}: {upgraded:?}");
+        let after = supervisor.status();
+        assert_eq!(after["supervisor"]["pid"], before["supervisor"]["pid"]);
+        assert_ne!(
+            after["supervisor"]["started_at"],
+            before["supervisor"]["started_at"]
+        );
+        for (name, pid) in ["web", "job", "daemon"].iter().zip(pids) {
+            let view = supervisor.wait_phase(name, "running");
+            assert_eq!(view["pid"], pid, "round {round}: {name}");
+        }
+        assert_eq!(supervisor.holders().len(), 1);
+    }
+    // They are still its children: how one ends is known on any kernel.
+    supervisor.write("job.exit", "");
+    let crashed = last_event(&supervisor, "program.crashed", "job");
+    assert_eq!(crashed["data"]["exit"], json!({ "code": 7 }));
+    supervisor.wait_program("job", "another run", |view| {
+        view["phase"] == "running" && view["pid"] != pids[1]
+    });
+    assert_eq!(supervisor.stop(), 0);
+    assert_counts_without_a_gap(&supervisor.lines(".jikimi/logs/web/out.log"));
+    supervisor.assert_nothing_left();
+}
+
+#[test]
+fn an_upgrade_to_a_version_that_would_refuse_the_configuration_changes_nothing() {
+    let mut supervisor = Supervisor::marked(&format!("[program.web]\n{OBEDIENT}"));
+    let pid = supervisor.pid_in("web", "running");
+    let before = supervisor.status();
+    let config = supervisor.read("jikimi.toml");
+    supervisor.write("jikimi.toml", &format!("{config}\nnonsense = 1\n"));
+    let refused = supervisor.cli(&["upgrade"]);
+    assert_eq!(refused.status.code(), Some(3), "{refused:?}");
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(said.contains("nonsense"), "{said}");
+    let after = supervisor.status();
+    assert_eq!(
+        after["supervisor"]["started_at"],
+        before["supervisor"]["started_at"]
+    );
+    assert_eq!(supervisor.pid_in("web", "running"), pid);
+    assert_eq!(supervisor.stop(), 0);
+}

@@ -20,6 +20,7 @@ statements! {
 }
 
 const CLEAN: &str = "clean";
+const LEFT: &str = "left";
 const LAST_ALIVE: &str = "last_alive";
 
 /// Stores a batch of checkpoint values.
@@ -47,6 +48,17 @@ pub(in crate::store) fn set_clean(tx: &Tx<'_>, is_clean: bool) -> Result<(), Sto
 /// Whether the last supervisor ended cleanly; `None` when there was none.
 pub(in crate::store) fn clean(db: Db<'_>) -> Result<Option<bool>, StoreError> {
     db.first(GET, [CLEAN], |row| Ok(row.get::<_, i64>(0)? != 0))
+}
+
+pub(in crate::store) fn set_left(tx: &Tx<'_>, is_left: bool) -> Result<(), StoreError> {
+    tx.execute(PUT, params![LEFT, i64::from(is_left)])?;
+    Ok(())
+}
+
+/// Whether the last supervisor left its programs running on purpose.
+pub(in crate::store) fn left(db: Db<'_>) -> Result<bool, StoreError> {
+    let mark = db.first(GET, [LEFT], |row| Ok(row.get::<_, i64>(0)? != 0))?;
+    Ok(mark.unwrap_or(false))
 }
 
 pub(in crate::store) fn set_alive(tx: &Tx<'_>, at: Wall) -> Result<(), StoreError> {
