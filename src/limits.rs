@@ -292,6 +292,9 @@ pub const EXPLAIN_ENDS: usize = 5_000;
 /// Events read for each end that is told: its start, what came before it, its stop, what followed.
 pub const EXPLAIN_EVENTS_PER_END: usize = 12;
 
+/// Starts and ends of the supervisor that are set beside the ends of a program.
+pub const EXPLAIN_SUPERVISORS: usize = 500;
+
 /// Ends of an instance whose last lines are looked for in its files, 64 KiB of two files each.
 pub const EXPLAIN_TAILS: usize = 20;
 

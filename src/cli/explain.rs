@@ -87,6 +87,9 @@ fn show(explained: &[Explained], is_live: bool, out: &mut Out) -> Result<(), Fai
             }
         }
         out.line("")?;
+        if let Some(advice) = &one.advice {
+            out.line(&format!("In common: {}.", clean(advice)))?;
+        }
         for line in pattern(&one.pattern) {
             out.line(&line)?;
         }
@@ -130,12 +133,7 @@ fn lines(end: &EndLine, now: Wall) -> Vec<String> {
     thoughts.extend(why(end));
     thoughts.extend(memory(end));
     thoughts.extend(end.killed.as_deref().map(killed));
-    if end.adopted {
-        thoughts.push(
-            "For a part of this run no supervisor watched it; what happened then is not known."
-                .to_owned(),
-        );
-    }
+    thoughts.extend(unwatched(end));
     thoughts.extend(before(&end.before, now));
     let mut lines = Vec::new();
     let time = when(end.time, now);
@@ -178,6 +176,9 @@ fn what(end: &EndLine) -> String {
         }
         "crashed" => format!("It crashed{exit}{after}{pid}."),
         "exited" => format!("It ended by itself{exit}{after}{pid}."),
+        "stopped" if end.with_supervisor => {
+            format!("It was stopped with the supervisor{by}, and ended{exit}{after}.")
+        }
         "stopped" => format!("It was stopped{by}, and ended{exit}{after}."),
         "not_started" => "It could not be started.".to_owned(),
         "missed" => "It ended while no supervisor watched: how it ended, when, and after how long is not known."
@@ -205,6 +206,20 @@ fn reason(trigger: Trigger) -> &'static str {
 fn why(end: &EndLine) -> Option<String> {
     let cause = clean(end.cause.as_deref()?);
     Some(format!("Why: {cause}."))
+}
+
+fn unwatched(end: &EndLine) -> Option<String> {
+    match (end.adopted, end.unwatched.as_deref()) {
+        (true, Some(how_long)) => Some(format!(
+            "For a part of this run no supervisor watched it ({}); what happened then is not known.",
+            clean(how_long)
+        )),
+        (true, None) => Some(
+            "For a part of this run no supervisor watched it; what happened then is not known."
+                .to_owned(),
+        ),
+        (false, how_long) => how_long.map(|how_long| format!("At that time {}.", clean(how_long))),
+    }
 }
 
 fn by(who: Option<&str>) -> String {
@@ -309,6 +324,8 @@ mod tests {
             peak_memory_bytes: Some(1_572_864),
             log_tail: vec!["last \x1b[2J words".to_owned()],
             adopted: false,
+            with_supervisor: false,
+            unwatched: None,
             before: vec![],
             then: ThenLine {
                 what: "down".to_owned(),

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::response::Problem;
 use super::sources::{SourceError, Sources, StoreView};
 use crate::clock::Wall;
+use crate::history::advice::advice;
 use crate::history::explain::{Account, Before, Ending, Then};
 use crate::history::pattern::Pattern;
 use crate::ids::RunId;
@@ -34,6 +35,8 @@ pub struct Explained {
     pub phase: Option<PhaseName>,
     /// Its ends, newest first.
     pub ends: Vec<EndLine>,
+    /// What most of the failures among them have in common, in words.
+    pub advice: Option<String>,
     /// Of the ends that nobody asked for.
     pub pattern: PatternLine,
 }
@@ -69,6 +72,10 @@ pub struct EndLine {
     pub log_tail: Vec<String>,
     /// For a while of the run nobody watched it.
     pub adopted: bool,
+    /// The supervisor itself was ending.
+    pub with_supervisor: bool,
+    /// For how long nobody watched, in words, when it ended then or outlived that.
+    pub unwatched: Option<String>,
     /// What was noticed of the run before.
     pub before: Vec<BeforeLine>,
     /// What followed.
@@ -214,6 +221,7 @@ fn explained(account: Account, phase: Option<PhaseName>) -> Explained {
         program: account.instance.program().to_string(),
         instance: account.instance,
         phase,
+        advice: advice(&account.ends),
         ends: account.ends.into_iter().map(EndLine::from).collect(),
         pattern: account.pattern.into(),
     }
@@ -237,6 +245,8 @@ impl From<Ending> for EndLine {
             peak_memory_bytes: end.facts.peak_memory_bytes,
             log_tail: end.facts.log_tail,
             adopted: end.was_adopted,
+            with_supervisor: end.with_supervisor,
+            unwatched: end.unwatched,
             before: end.before.into_iter().map(BeforeLine::from).collect(),
             then,
         }

@@ -31,6 +31,13 @@ const KINDS: [EventKind; 13] = [
     EventKind::RuleFired,
 ];
 
+/// What of the supervisor itself is set beside the ends.
+const SUPERVISOR: [EventKind; 3] = [
+    EventKind::SupervisorStarted,
+    EventKind::SupervisorStopping,
+    EventKind::SupervisorRecovered,
+];
+
 /// What is known of an instance's ends.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Account {
@@ -59,6 +66,10 @@ pub struct Ending {
     pub killed: Option<String>,
     /// Nobody watched for a while of the run: a later supervisor took it over.
     pub was_adopted: bool,
+    /// The supervisor itself was ending.
+    pub with_supervisor: bool,
+    /// For how long nobody watched, in words, when it ended then or outlived that.
+    pub unwatched: Option<String>,
     /// What went before it in the run, oldest first.
     pub before: Vec<Before>,
     /// What followed.
@@ -155,6 +166,10 @@ pub fn account(store: &Store, name: &InstanceName, last: usize) -> Result<Accoun
     let mut ends = fold(&events);
     ends.reverse();
     ends.truncate(last);
+    let supervisor = store.supervisor_events(&SUPERVISOR, limits::EXPLAIN_SUPERVISORS)?;
+    for end in &mut ends {
+        set_beside(end, &supervisor);
+    }
     if let Some(state_dir) = store.path().parent() {
         add_lines(&mut ends, name, state_dir);
     }
@@ -163,6 +178,19 @@ pub fn account(store: &Store, name: &InstanceName, last: usize) -> Result<Accoun
         ends,
         pattern: pattern::classify(&unasked),
     })
+}
+
+/// What became of the supervisor at the time of an end; `supervisor` comes newest first.
+fn set_beside(end: &mut Ending, supervisor: &[Event]) {
+    let Some(last) = supervisor.iter().find(|event| event.time <= end.at) else {
+        return;
+    };
+    end.with_supervisor = end.how == How::Stopped && last.kind == EventKind::SupervisorStopping;
+    if end.how == How::Missed || end.was_adopted {
+        let mut earlier = supervisor.iter().filter(|event| event.time <= end.at);
+        let recovered = earlier.find(|event| event.kind == EventKind::SupervisorRecovered);
+        end.unwatched = recovered.and_then(|event| event.facts.cause.clone());
+    }
 }
 
 /// What a stopped run said last is not stored with its end, but in the files of its output.
@@ -273,6 +301,8 @@ impl Fold {
             facts,
             killed: self.killed.take(),
             was_adopted: std::mem::take(&mut self.was_adopted),
+            with_supervisor: false,
+            unwatched: None,
             before: std::mem::take(&mut self.before).into(),
             then,
         });
@@ -534,6 +564,54 @@ mod tests {
         assert_eq!((ends[0].how, ends[0].was_adopted), (How::Missed, false));
         assert_eq!((ends[1].how, ends[1].was_adopted), (How::Crashed, true));
         assert_eq!(ends[1].started_at, Some(at(30)));
+    }
+
+    #[test]
+    fn the_end_of_the_supervisor_is_told_from_a_stop_by_hand() {
+        let event = |kind, seconds, cause: Option<&str>| {
+            let mut event = Event::new(kind, at(seconds));
+            event.facts.cause = cause.map(str::to_owned);
+            event
+        };
+        // Newest first: it ended at 100, came back at 200, was killed, and came back at 300.
+        let supervisor = [
+            event(
+                EventKind::SupervisorRecovered,
+                300,
+                Some("nobody watched for 9s"),
+            ),
+            event(EventKind::SupervisorStarted, 300, None),
+            event(EventKind::SupervisorStarted, 200, None),
+            event(EventKind::SupervisorStopping, 100, None),
+            event(EventKind::SupervisorStarted, 1, None),
+        ];
+        let run = RunId::new();
+        let story = Story::new().tell(EventKind::ProgramStopped, Some(run), asked("me"));
+        let stopped = fold(&story.events).remove(0);
+        let story = Story::new().tell(
+            EventKind::ProgramAdopted,
+            Some(run),
+            Facts {
+                exit: Some(Exit::Unknown),
+                ..Facts::default()
+            },
+        );
+        let missed = fold(&story.events).remove(0);
+        for (end, seconds, with_supervisor, unwatched) in [
+            (&stopped, 0, false, None),
+            (&stopped, 50, false, None),
+            (&stopped, 101, true, None),
+            (&stopped, 250, false, None),
+            (&stopped, 350, false, None),
+            (&missed, 250, false, None),
+            (&missed, 301, false, Some("nobody watched for 9s")),
+        ] {
+            let mut end = end.clone();
+            end.at = at(seconds);
+            set_beside(&mut end, &supervisor);
+            assert_eq!(end.with_supervisor, with_supervisor, "{seconds}");
+            assert_eq!(end.unwatched.as_deref(), unwatched, "{seconds}");
+        }
     }
 
     #[test]

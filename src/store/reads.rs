@@ -40,6 +40,15 @@ impl Store {
         self.read(|db| queries::ends::events(db, name, kinds, limit))
     }
 
+    /// The newest `limit` events about no program that are of `kinds`, newest first.
+    pub fn supervisor_events(
+        &self,
+        kinds: &[EventKind],
+        limit: usize,
+    ) -> Result<Vec<Event>, StoreError> {
+        self.read(|db| queries::ends::of_supervisor(db, kinds, limit))
+    }
+
     /// The newest `limit` ends of runs of one instance, without the details, newest first.
     pub fn ends_of(&self, name: &InstanceName, limit: usize) -> Result<Vec<StoredEnd>, StoreError> {
         self.read(|db| queries::ends::list(db, name, limit))

@@ -113,7 +113,7 @@ fn the_json_has_one_shape_whatever_happened() {
     for one in &all {
         assert_eq!(
             keys(one),
-            ["ends", "instance", "pattern", "phase", "program"]
+            ["advice", "ends", "instance", "pattern", "phase", "program"]
         );
         assert_eq!(
             keys(&one["pattern"]),
@@ -146,7 +146,9 @@ fn the_json_has_one_shape_whatever_happened() {
                     "then",
                     "time",
                     "trigger",
-                    "uptime_s"
+                    "unwatched",
+                    "uptime_s",
+                    "with_supervisor"
                 ]
             );
             assert_eq!(
@@ -251,7 +253,10 @@ fn without_a_supervisor_the_state_folder_is_read_and_that_is_said() {
     assert_eq!(stored["ends"][0]["how"], "stopped");
     assert_eq!(stored["phase"], "stopped");
     let told = told(&supervisor, &["web"]);
-    assert!(told.contains("asked by signal SIG"), "{told}");
+    assert!(
+        told.contains("It was stopped with the supervisor, asked by signal SIG"),
+        "{told}"
+    );
     let unknown = supervisor.cli(&["explain", "wbe"]);
     assert_eq!(unknown.status.code(), Some(1));
     assert!(
@@ -285,6 +290,10 @@ fn what_ended_while_nobody_watched_is_told_as_not_known() {
         told.contains("how it ended, when, and after how long is not known"),
         "{told}"
     );
+    assert!(
+        told.contains("At that time nobody watched for about "),
+        "{told}"
+    );
 }
 
 #[test]
@@ -303,7 +312,10 @@ fn a_run_that_outlived_its_supervisor_says_that_nobody_watched_for_a_while() {
         (&before["run"], &json!(true))
     );
     let told = told(&supervisor, &["web"]);
-    assert!(told.contains("no supervisor watched it"), "{told}");
+    assert!(
+        told.contains("no supervisor watched it (nobody watched for about "),
+        "{told}"
+    );
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! What one instance went through: the events of it alone, and the ends of its runs without their details.
+//! What one instance went through: the events of it alone, the ends of its runs without their details, and what
+//! became of the supervisor meanwhile.
 
 use rusqlite::{Row, params};
 
@@ -18,6 +19,10 @@ statements! {
         "SELECT at, kind, facts ->> '$.uptime_s' AS uptime_s FROM events
          WHERE program = ?1 AND slot = ?2 AND kind IN (SELECT value FROM json_each(?3))
          ORDER BY seq DESC LIMIT ?4";
+    SUPERVISOR = seek "read the supervisor's own events",
+        "SELECT id, at, kind, severity, program, slot, run, facts FROM events
+         WHERE program IS NULL AND kind IN (SELECT value FROM json_each(?1))
+         ORDER BY seq DESC LIMIT ?2";
 }
 
 /// The end of a run, as far as series of them need it.
@@ -48,6 +53,16 @@ pub(in crate::store) fn events(
     let mut found = db.rows(EVENTS, wanted, super::events::read)?;
     found.reverse();
     Ok(found)
+}
+
+/// The newest events about no program that are of `kinds`, newest first.
+pub(in crate::store) fn of_supervisor(
+    db: Db<'_>,
+    kinds: &[EventKind],
+    limit: usize,
+) -> Result<Vec<Event>, StoreError> {
+    let wanted = params![words(kinds), row_limit(limit)];
+    db.rows(SUPERVISOR, wanted, super::events::read)
 }
 
 /// The newest ends of runs of `name`, newest first.
