@@ -76,7 +76,7 @@ pub const PORT_CANDIDATES: usize = 8;
 /// The search for the process that holds a port.
 pub const PORT_LOOK: Duration = Duration::from_millis(300);
 
-/// Of such searches there are at most so many,
+/// Of such searches, and looks through the kernel's log, there are at most so many,
 pub const PORT_LOOKS: usize = 10;
 
 /// within this time: crash loops of many programs must not keep the journal from its work.

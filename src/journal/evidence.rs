@@ -49,7 +49,7 @@ impl OutOfMemory {
         self.rises.lock().note(clock::mono(), kills);
     }
 
-    fn signs(&self, facts: &Facts) -> Signs {
+    fn signs(&self, facts: &Facts, may_look: impl Fn() -> bool) -> Signs {
         self.look();
         let now = clock::mono();
         let (group, machine) = self.rises.lock().at(now);
@@ -58,7 +58,7 @@ impl OutOfMemory {
         let since = oom::begun(now, facts.uptime_s);
         let is_named = facts
             .pid
-            .filter(|_| is_open)
+            .filter(|_| is_open && may_look())
             .and_then(|pid| kernel_log_names(pid, since));
         Signs {
             group,
@@ -73,7 +73,7 @@ pub struct Evidence {
     memory: OutOfMemory,
     owner: Owner,
     hints: HintsOf,
-    /// When ports were looked for lately.
+    /// When ports and the kernel's log were looked through lately.
     looks: RefCell<VecDeque<Mono>>,
 }
 
@@ -109,7 +109,7 @@ impl Evidence {
 
     fn out_of_memory(&self, facts: &mut Facts) -> Option<String> {
         let exit = facts.exit.clone().filter(oom::is_suspect)?;
-        let verdict = oom::verdict(&exit, self.memory.signs(facts));
+        let verdict = oom::verdict(&exit, self.memory.signs(facts, || self.may_look()));
         if let (Verdict::Certain, Some(Exit::Signal { oom, .. })) = (verdict, &mut facts.exit) {
             *oom = true;
         }

@@ -5,6 +5,7 @@ use std::process::Output;
 use serde_json::{Value, json};
 
 use crate::support::processes::kill;
+use crate::support::receiver::Receiver;
 use crate::support::supervisor::{BINARY, Supervisor};
 use crate::support::wait_for;
 
@@ -364,7 +365,12 @@ fn crash_of(supervisor: &Supervisor, name: &str) -> Value {
 fn a_port_that_somebody_else_holds_is_told_with_the_crash_and_by_explain() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
     let port = listener.local_addr().expect("bound").port();
-    let supervisor = Supervisor::running(&wants_port("web", port));
+    let receiver = Receiver::start();
+    let supervisor = Supervisor::running(&format!(
+        "{}\n[target.hook]\nkind = \"webhook\"\nurl = \"{}\"\n[[route]]\ntargets = [\"hook\"]\n",
+        wants_port("web", port),
+        receiver.url("/")
+    ));
     let crash = crash_of(&supervisor, "web");
     let cause = crash["data"]["cause"].as_str().expect("a reason");
     let start = format!("port {port} is held by ");
@@ -373,8 +379,9 @@ fn a_port_that_somebody_else_holds_is_told_with_the_crash_and_by_explain() {
         cause.starts_with(&start) && cause.ends_with(&end),
         "{cause}"
     );
-    // What notifications show.
-    let summary = crash["summary"].as_str().expect("text");
+    let message = receiver.wait_type("program.crashed", "web").json();
+    assert_eq!(message["data"]["cause"], cause);
+    let summary = message["data"]["summary"].as_str().expect("text");
     assert!(summary.contains(cause), "{summary}");
     let told = told(&supervisor, &["web"]);
     assert!(told.contains(&format!("Why: {cause}.")), "{told}");
