@@ -13,6 +13,7 @@ use crate::journal::Journal;
 use crate::limits;
 use crate::model::command::{Command, Ending, UnknownTarget};
 use crate::model::event::{Event, EventKind};
+use crate::model::name::InstanceName;
 use crate::model::settings::Settings;
 use crate::model::urgency::Urgency;
 use crate::notify::Waker;
@@ -27,6 +28,8 @@ struct Asked {
     ending: Ending,
     /// Who wants to hear that it has begun.
     reply: Option<Sender<()>>,
+    /// Those that failed, when it ends because all work is done.
+    failed: Vec<InstanceName>,
 }
 
 impl Asked {
@@ -35,6 +38,14 @@ impl Asked {
             by,
             ending: Ending::Stop,
             reply: None,
+            failed: Vec::new(),
+        }
+    }
+
+    fn done(failed: Vec<InstanceName>) -> Self {
+        Self {
+            failed,
+            ..Self::stop("--exit-when-done: nothing is left to run".to_owned())
         }
     }
 
@@ -49,19 +60,24 @@ struct Desk {
     journal: Option<Journal>,
     supervisor: Option<Supervisor>,
     waker: Waker,
+    /// All work is done.
+    idle: Receiver<Vec<InstanceName>>,
 }
 
 impl Running {
     /// Serves until the end.
-    pub(super) fn serve(self) -> Ended {
+    pub(super) fn serve(mut self) -> Ended {
         let mut desk = Desk {
+            idle: self.idle.clone(),
             settings: self.settings.clone(),
             journal: Some(self.journal.clone()),
             supervisor: Some(self.supervisor.clone()),
             waker: self.notify.waker(),
         };
         let (pressed, commands) = (self.pressed.clone(), self.commands.clone());
-        let Asked { by, ending, reply } = desk.wait_for_the_end(&pressed, &commands);
+        let asked = desk.wait_for_the_end(&pressed, &commands);
+        self.failed = asked.failed;
+        let (by, ending, reply) = (asked.by, asked.ending, asked.reply);
         let coordinator = Coordinator::new();
         let urgency = coordinator.handle();
         let mut event = Event::new(EventKind::SupervisorStopping, clock::wall());
@@ -110,9 +126,10 @@ impl Desk {
                     Ok(other) => log::warn!("{}", other.sentence()),
                     Err(_) => return Asked::stop("the end of the signal thread".to_owned()),
                 },
+                recv(self.idle) -> failed => return Asked::done(failed.unwrap_or_default()),
                 recv(commands) -> command => match command {
                     Ok(Command::Shutdown { by, ending, reply }) => {
-                        return Asked { by, ending, reply: Some(reply) };
+                        return Asked { ending, reply: Some(reply), ..Asked::stop(by) };
                     }
                     Ok(command) => self.take(command),
                     // Without a control socket there are none; signals are left.
@@ -123,16 +140,16 @@ impl Desk {
     }
 
     fn wait_for_a_signal(&self, pressed: &Receiver<SignalMessage>) -> Asked {
-        let _ = &self.settings;
-        for message in pressed {
-            match message {
-                SignalMessage::Stop { signal, .. } => return Asked::by_signal(signal),
-                SignalMessage::Hangup { .. } | SignalMessage::Suspend => {
-                    log::warn!("{}", message.sentence());
-                }
+        loop {
+            select! {
+                recv(pressed) -> message => match message {
+                    Ok(SignalMessage::Stop { signal, .. }) => return Asked::by_signal(signal),
+                    Ok(other) => log::warn!("{}", other.sentence()),
+                    Err(_) => return Asked::stop("the end of the signal thread".to_owned()),
+                },
+                recv(self.idle) -> failed => return Asked::done(failed.unwrap_or_default()),
             }
         }
-        Asked::stop("the end of the signal thread".to_owned())
     }
 
     fn answer_until_over(

@@ -40,6 +40,7 @@ pub(super) fn end(running: Running, coordinator: Coordinator, by: &str, ending: 
         store,
         lock,
         signals,
+        failed,
         ..
     } = running;
     let within = settings.supervisor.shutdown_timeout;
@@ -83,7 +84,10 @@ pub(super) fn end(running: Running, coordinator: Coordinator, by: &str, ending: 
     if !report.left().is_empty() {
         log::warn!("left undone: {}", report.left());
     }
-    let stopped_well = stopped.lock().as_ref().is_some_and(ended_well);
+    for name in &failed {
+        log::warn!("{name} failed, so the exit code is 1");
+    }
+    let stopped_well = stopped.lock().as_ref().is_some_and(ended_well) && failed.is_empty();
     let _ = terminal.flush(limits::TERMINAL_LAST);
     drop((signals, lock));
     match ending {

@@ -66,12 +66,19 @@ impl Replacement {
     }
 }
 
+/// What the command line says about a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RunOptions {
+    /// End when nothing runs and nothing will be started by itself.
+    pub exit_when_done: bool,
+}
+
 /// Starts everything the configuration says and serves until the end.
 ///
 /// # Errors
 /// It could not start; nothing was begun.
-pub fn run(loaded: Loaded) -> Result<Ended, StartError> {
-    Ok(start::start(loaded)?.serve())
+pub fn run(loaded: Loaded, how: RunOptions) -> Result<Ended, StartError> {
+    Ok(start::start(loaded, how)?.serve())
 }
 
 /// The process of [`child::exec`], which becomes a program.

@@ -5,6 +5,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crossbeam::channel::Sender;
 use parking_lot::Mutex;
 
 use crate::alert;
@@ -30,6 +31,8 @@ pub(super) struct SupervisionPorts {
     pub journal: Journal,
     pub logs: Logs,
     pub metrics: Arc<Metrics>,
+    /// Where it is told that all work is done, when somebody waits for that.
+    pub idle: Option<Sender<Vec<InstanceName>>>,
 }
 
 impl Ports for SupervisionPorts {
@@ -77,6 +80,11 @@ impl Ports for SupervisionPorts {
 
     fn unmeasure(&self, instance: &InstanceName, run: RunId) {
         self.metrics.unwatch(instance, run);
+    }
+
+    fn idle(&self, failed: Vec<InstanceName>) {
+        // Full: it has been said.
+        let _ = self.idle.as_ref().map(|idle| idle.try_send(failed));
     }
 }
 

@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 use crossbeam::channel::{Receiver, Sender, bounded};
 use parking_lot::Mutex;
 
+use super::RunOptions;
 use super::evidence::{Witnesses, enrich};
 use super::facts::{Identity, Issues};
 use super::legacy::{self, Left};
@@ -31,6 +32,7 @@ use crate::logs::{self, Logs, LogsError};
 use crate::metrics::{Metrics, MetricsError};
 use crate::model::command::Command;
 use crate::model::event::{Event, EventKind};
+use crate::model::name::InstanceName;
 use crate::model::sample::HostSample;
 use crate::model::settings::Settings;
 use crate::notify::{self, Notify};
@@ -86,24 +88,25 @@ pub(super) struct Running {
     pub server: Option<Server>,
     pub registration: Option<Registration>,
     pub lock: StateLock,
+    /// All work is done; these failed. Never, unless that is to be the end.
+    pub idle: Receiver<Vec<InstanceName>>,
+    /// Those that failed, once it ends because all work is done.
+    pub failed: Vec<InstanceName>,
 }
 
 /// Starts everything.
-pub(super) fn start(loaded: Loaded) -> Result<Running, StartError> {
+pub(super) fn start(loaded: Loaded, how: RunOptions) -> Result<Running, StartError> {
     let ground = Ground::prepare(loaded.settings)?;
     let (rooms, left) = Rooms::open(&ground)?;
     rooms
         .journal
         .record(Event::new(EventKind::SupervisorStarted, clock::wall()));
+    let (say_idle, idle) = idle_bell(how.exit_when_done);
     let (supervisor, supervisor_thread) = Supervisor::start(Start {
         programs: ground.settings.programs.clone(),
         legacy: left.legacy,
         board: Arc::clone(&rooms.board),
-        ports: Box::new(SupervisionPorts {
-            journal: rooms.journal.clone(),
-            logs: rooms.logs.clone(),
-            metrics: Arc::clone(&rooms.metrics),
-        }),
+        ports: Box::new(rooms.ports(say_idle)),
         file_limit: Some(ground.files.original()),
     })?;
     let (orders, commands) = bounded(limits::CONTROL_COMMANDS);
@@ -156,7 +159,23 @@ pub(super) fn start(loaded: Loaded) -> Result<Running, StartError> {
         server,
         registration,
         lock,
+        idle,
+        failed: Vec::new(),
     })
+}
+
+/// Rung when all work is done, if somebody waits for that.
+fn idle_bell(
+    is_wanted: bool,
+) -> (
+    Option<Sender<Vec<InstanceName>>>,
+    Receiver<Vec<InstanceName>>,
+) {
+    if !is_wanted {
+        return (None, crossbeam::channel::never());
+    }
+    let (ring, bell) = bounded(1);
+    (Some(ring), bell)
 }
 
 fn instances(settings: &Settings) -> usize {
@@ -282,6 +301,15 @@ impl Rooms {
             identity,
         };
         Ok((rooms, left))
+    }
+
+    fn ports(&self, idle: Option<Sender<Vec<InstanceName>>>) -> SupervisionPorts {
+        SupervisionPorts {
+            journal: self.journal.clone(),
+            logs: self.logs.clone(),
+            metrics: Arc::clone(&self.metrics),
+            idle,
+        }
     }
 
     fn sources(&self, commands: Sender<Command>) -> Sources {

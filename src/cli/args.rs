@@ -28,7 +28,7 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Start the programs and keep them running, in the foreground
-    Run,
+    Run(RunArgs),
     /// Say whether the configuration is right, and everything that is not
     Check,
     /// Show the programs, the targets and the supervisor
@@ -87,6 +87,14 @@ pub enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
+}
+
+/// `run`.
+#[derive(Clone, Copy, Debug, Default, clap::Args)]
+pub struct RunArgs {
+    /// End when nothing runs any more and nothing will be started by itself; 1 when a program failed
+    #[arg(long)]
+    pub exit_when_done: bool,
 }
 
 /// `events`.

@@ -53,7 +53,7 @@ fn exit_code(code: i32) -> ExitCode {
 fn dispatch(args: Args) -> Result<ExitCode, Failure> {
     let place = connect::Place::new(args.config, args.socket);
     match args.command {
-        Command::Run => return run::run(&place),
+        Command::Run(asked) => return run::run(&place, asked),
         Command::Exec => return Ok(crate::app::exec()),
         Command::Holder { arguments } => return Ok(crate::app::holder(&arguments)),
         Command::Check => run::check(&place, &mut Out::stdout()),

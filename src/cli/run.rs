@@ -2,15 +2,19 @@
 
 use std::process::ExitCode;
 
+use super::args::RunArgs;
 use super::connect::Place;
 use super::output::{Failure, Out, chain, complain_plainly};
-use crate::app::{Ended, StartError};
+use crate::app::{Ended, RunOptions, StartError};
 use crate::config::{self, Loaded};
 use crate::store::lock::LockError;
 
 /// `jikimi run`.
-pub fn run(place: &Place) -> Result<ExitCode, Failure> {
-    match crate::app::run(load(place)?) {
+pub fn run(place: &Place, asked: RunArgs) -> Result<ExitCode, Failure> {
+    let how = RunOptions {
+        exit_when_done: asked.exit_when_done,
+    };
+    match crate::app::run(load(place)?, how) {
         Ok(Ended::Well) => Ok(ExitCode::SUCCESS),
         Ok(Ended::Badly) => Ok(ExitCode::FAILURE),
         Ok(Ended::Replaced(with)) => Err(Failure::Failed(format!(

@@ -6,12 +6,13 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::process::{PidfdFlags, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::api::EventLine;
 use super::conn::connect;
+use super::peer;
 use crate::limits;
 
 /// A supervisor's socket.
@@ -114,12 +115,15 @@ impl Client {
     pub fn watch(&self) -> Result<Watch, ClientError> {
         let stream = self.open()?;
         // For the connecting side the kernel tells who called listen(2).
-        let peer = rustix::net::sockopt::socket_peercred(&stream)
-            .map_err(|e| ClientError::Lost(e.into()))?;
+        let peer = peer::credentials(&stream).map_err(ClientError::Lost)?;
+        let pid = Pid::from_raw(peer.pid).ok_or_else(|| {
+            let words = "the supervisor is outside of this container; use --no-wait";
+            ClientError::Lost(io::Error::other(words))
+        })?;
         let pidfd =
-            pidfd_open(peer.pid, PidfdFlags::empty()).map_err(|e| ClientError::Lost(e.into()))?;
+            pidfd_open(pid, PidfdFlags::empty()).map_err(|e| ClientError::Lost(e.into()))?;
         Ok(Watch {
-            pid: peer.pid.as_raw_pid(),
+            pid: peer.pid,
             pidfd,
         })
     }

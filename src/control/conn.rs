@@ -15,7 +15,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::Mode;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
-use super::ControlError;
+use super::{ControlError, peer};
 use crate::clock::{Mono, mono};
 use crate::limits;
 
@@ -251,13 +251,10 @@ impl Conn {
     /// Who is at the other end.
     pub fn peer(&self) -> Peer {
         match self {
-            Self::Unix(s) => match rustix::net::sockopt::socket_peercred(s) {
-                Ok(cred) => Peer::Process {
-                    uid: cred.uid.as_raw(),
-                    pid: cred.pid.as_raw_pid(),
-                },
-                Err(_) => Peer::Unknown,
-            },
+            Self::Unix(s) => peer::credentials(s).map_or(Peer::Unknown, |found| Peer::Process {
+                uid: found.uid,
+                pid: found.pid,
+            }),
             Self::Tcp(_, from) => Peer::Address(*from),
         }
     }
@@ -307,6 +304,7 @@ pub enum Peer {
 impl fmt::Display for Peer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Process { uid, pid: 0 } => write!(f, "uid {uid} (outside of this container)"),
             Self::Process { uid, pid } => write!(f, "uid {uid} (pid {pid})"),
             Self::Address(address) => write!(f, "{address}"),
             Self::Unknown => f.write_str("an unknown peer"),

@@ -11,6 +11,7 @@ mod actor;
 mod adopt;
 pub mod backoff;
 pub mod board;
+mod idle;
 mod launch;
 pub mod machine;
 pub mod order;
@@ -62,6 +63,11 @@ pub trait Ports: Send {
     fn unmeasure(&self, instance: &InstanceName, run: RunId);
     /// The instance left the configuration, and nothing of it is alive.
     fn gone(&self, _instance: &InstanceName) {}
+    /// Nothing runs, and nothing will be started unless a person asks; `failed` are those whose last run failed.
+    /// May be said more than once.
+    fn idle(&self, failed: Vec<InstanceName>) {
+        drop(failed);
+    }
 }
 
 /// The writing ends of a run's pipes.

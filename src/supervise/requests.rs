@@ -212,6 +212,7 @@ impl Actor {
         // Before the answers: who asks has a right to find the events.
         self.hand_over();
         self.answer_reloads();
+        self.tell_if_idle();
         let slots = &self.slots;
         self.pending.retain(|pending| {
             let results: Option<Vec<VerbResult>> = pending

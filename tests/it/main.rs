@@ -10,6 +10,7 @@ mod metrics;
 mod notifications;
 mod os_settings;
 mod output;
+mod pid_one;
 mod policy;
 mod real_programs;
 mod recovery;
