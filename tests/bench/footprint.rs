@@ -90,7 +90,8 @@ fn start(programs: usize, interval: &str) -> (Supervisor, Vec<u32>) {
     (supervisor, pids)
 }
 
-fn configuration(programs: usize, interval: &str) -> String {
+/// A configuration of so many idle programs.
+pub fn configuration(programs: usize, interval: &str) -> String {
     let mut config =
         format!("[supervisor]\nstate_dir = \"state\"\n[metrics]\ninterval = \"{interval}\"\n");
     for number in 0..programs {
@@ -103,7 +104,8 @@ fn configuration(programs: usize, interval: &str) -> String {
     config
 }
 
-fn running(supervisor: &Supervisor, programs: usize) -> Result<Vec<u32>, String> {
+/// Their pids, once so many run.
+pub fn running(supervisor: &Supervisor, programs: usize) -> Result<Vec<u32>, String> {
     let status = supervisor.try_status()?;
     let views = status["programs"].as_array().expect("a list");
     let pids: Vec<u32> = views

@@ -8,7 +8,9 @@
 mod children;
 mod crowd;
 mod deliveries;
+mod ends;
 mod footprint;
+mod loops;
 mod measure;
 mod restart;
 mod rows;
@@ -39,6 +41,16 @@ const ALL: &[Benchmark] = &[
         name: "crowd",
         about: "500 programs killed at once, against a bare loop",
         run: crowd::run,
+    },
+    Benchmark {
+        name: "ends",
+        about: "stop of 500 against a bare loop; adoption of 500 against starting them",
+        run: ends::run,
+    },
+    Benchmark {
+        name: "loops",
+        about: "processor time of ten programs that crash again and again",
+        run: loops::run,
     },
     Benchmark {
         name: "sampling",
