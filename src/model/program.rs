@@ -89,10 +89,17 @@ impl ProgramSpec {
     }
 }
 
-#[cfg(test)]
 impl ProgramSpec {
     /// One for tests: `name` runs `true`, with the defaults of the configuration, but fatal at its limit.
+    #[cfg(test)]
     pub(crate) fn fixture(name: &str) -> Self {
+        Self::bare(name)
+    }
+
+    /// A program of which nobody knows more than its name, such as one that left the configuration while its run
+    /// goes on: the defaults of the configuration, but fatal at its limit.
+    #[must_use]
+    pub fn bare(name: &str) -> Self {
         Self {
             name: Arc::from(name),
             command: vec!["true".to_owned()],

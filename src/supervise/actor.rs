@@ -124,7 +124,7 @@ impl Actor {
             sources: HashMap::new(),
             next_token: FIRST_FREE,
         };
-        actor.inherit(start.legacy);
+        actor.inherit(start.legacy, start.programs);
         actor.dirty.extend(0..actor.slots.len());
         actor.publish();
         Ok(actor)

@@ -6,10 +6,12 @@
 
 use std::io;
 use std::os::fd::AsFd;
+use std::sync::Arc;
 
 use super::actor::{Actor, Source};
 use super::machine::{Down, Input, State};
-use super::slot::{Live, Main};
+use super::reload::{Reload, Standing};
+use super::slot::{Live, Main, Slot};
 use super::tell::{self, Moment};
 use super::{Legacy, Measured, tree};
 use crate::child::{self, Child};
@@ -35,7 +37,7 @@ struct Tally {
 impl Actor {
     /// Takes over what a supervisor that was killed left: what people wanted, what was given up, counts; and
     /// what still runs.
-    pub(super) fn inherit(&mut self, legacy: Legacy) {
+    pub(super) fn inherit(&mut self, legacy: Legacy, programs: Vec<Arc<ProgramSpec>>) {
         for state in &legacy.states {
             if let Some(slot) = self.slot_of(&state.instance) {
                 self.slots[slot].restore(state);
@@ -46,10 +48,9 @@ impl Actor {
             let state = legacy.states.iter().find(|s| s.instance == start.instance);
             let Some(slot) = self.slot_of(&start.instance) else {
                 tally.gone += 1;
-                self.end_stranger(&start);
-                let cause = "left the configuration while no supervisor ran";
-                let missed = tell::missed(&start.instance, start.run, cause, Moment::now());
-                self.told.push(missed);
+                let slot = self.add_leaving(&start);
+                self.take_over(slot, &start, state);
+                self.slots[slot].resume = None;
                 continue;
             };
             if self.take_over(slot, &start, state) {
@@ -67,9 +68,32 @@ impl Actor {
             }
         }
         self.members = None;
+        if tally.gone > 0 {
+            // Those that left are stopped as a reload stops them.
+            self.reload(Reload {
+                programs,
+                by: String::new(),
+                reply: None,
+            });
+        }
         if let Some(recovered) = legacy.recovered {
             self.told.insert(0, recovery(recovered, &tally));
         }
+    }
+
+    /// A slot for a run of a program that left the configuration meanwhile. How it wants to be stopped left with it.
+    fn add_leaving(&mut self, start: &RunStart) -> usize {
+        let spec = ProgramSpec {
+            command: vec![start.command.clone()],
+            autostart: false,
+            ..ProgramSpec::bare(start.instance.program())
+        };
+        let mut slot = Slot::new(start.instance.clone(), 0, Arc::new(spec));
+        slot.place.standing = Standing::Leaving;
+        self.slots.push(slot);
+        let at = self.slots.len() - 1;
+        self.show_new(at);
+        at
     }
 
     fn slot_of(&self, name: &InstanceName) -> Option<usize> {
@@ -158,14 +182,12 @@ impl Actor {
     /// The kernel still knew how the run ended: it is dealt with as if somebody had watched.
     fn told_late(&mut self, slot: usize, start: &RunStart, exit: Exit) {
         let since = spawned_at(start.start_ticks);
+        let run = start.run;
         let left = self.slots[slot].live.replace(remains(start, since));
-        let adopted = Input::Adopted {
-            run: start.run,
-            since,
-            is_confirmed: true,
-        };
-        self.feed(slot, adopted);
-        self.feed(slot, Input::Exited(start.run, exit));
+        let instance = &mut self.slots[slot].instance;
+        instance.desired = Desired::Up;
+        instance.state = State::Running { run, since };
+        self.feed(slot, Input::Exited(run, exit));
         self.slots[slot].live = left;
         self.slots[slot].is_settled = true;
         if self.slots[slot].live.is_none() {
@@ -208,7 +230,7 @@ impl Actor {
         true
     }
 
-    /// What still runs of a program that left the configuration is killed; nobody would ever stop it.
+    /// What an ended run of a program left that is configured no more is killed; nobody would ever stop it.
     fn end_stranger(&mut self, start: &RunStart) {
         self.ports.output_over(start.run);
         if start.boot_id != self.boot_id {

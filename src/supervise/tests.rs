@@ -476,6 +476,52 @@ fn what_a_killed_supervisor_left_running_goes_on_under_the_next_one_as_the_same_
 }
 
 #[test]
+fn how_a_run_ended_meanwhile_is_told_while_the_kernel_still_knows() {
+    // A child of the test that nobody reaps keeps its last word, as a run's zombie does with a lazy pid 1.
+    let mut zombie = std::process::Command::new("/bin/sh")
+        .args(["-c", "exit 7"])
+        .spawn()
+        .expect("a shell");
+    let pid = zombie.id();
+    let deadline = clock::mono() + Duration::from_secs(20);
+    let stat = loop {
+        let stat = crate::procfs::read_stat(pid).expect("proc").expect("kept");
+        if stat.is_zombie() {
+            break stat;
+        }
+        assert!(clock::mono() < deadline, "it did not end");
+    };
+    let run = RunId::new();
+    let legacy = Legacy {
+        unfinished: vec![RunStart {
+            run,
+            instance: InstanceName::single("web"),
+            pid,
+            start_ticks: stat.start_ticks,
+            boot_id: crate::procfs::boot_id().expect("a boot id"),
+            at: clock::wall(),
+            command: String::new(),
+            pipes: Vec::new(),
+            made_of: None,
+        }],
+        ..Legacy::default()
+    };
+    let running = Running::start_after(vec![program("web", "exec sleep 600")], legacy);
+    running.wait("web", "another run", |view| {
+        view.phase == PhaseName::Running && view.run != Some(run)
+    });
+    let records = running.kept.records.lock();
+    let crashed = records
+        .iter()
+        .find(|record| record.event.kind == EventKind::ProgramCrashed)
+        .expect("it is told");
+    assert_eq!(crashed.event.run, Some(run));
+    assert_eq!(crashed.event.facts.exit, Some(Exit::Code(7)));
+    drop(records);
+    zombie.wait().expect("our child");
+}
+
+#[test]
 fn what_a_person_stopped_or_was_given_up_stays_so_after_the_supervisor_was_killed() {
     let state = |name: &str, desired, phase| InstanceState {
         instance: InstanceName::single(name),

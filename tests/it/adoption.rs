@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::processes::{is_alive, kill, wait_gone};
+use crate::support::processes::{is_alive, kill, wait_gone, wait_reaped};
 use crate::support::supervisor::Supervisor;
 use crate::support::wait_for;
 
@@ -160,14 +160,7 @@ fn an_end_that_nobody_saw_is_told_as_unknown_and_what_runs_once_is_not_run_again
         wait_gone(pid);
     }
     // Until whoever inherited them has reaped them, the kernel still tells.
-    for pid in pids {
-        wait_for("the last trace to go", || {
-            match std::fs::metadata(format!("/proc/{pid}")) {
-                Err(_) => Ok(()),
-                Ok(_) => Err(format!("{pid} is a zombie")),
-            }
-        });
-    }
+    wait_reaped(&pids);
     supervisor.start_marked();
     supervisor.wait_program("web", "another run", |view| {
         view["phase"] == "running" && view["pid"] != pids[1]

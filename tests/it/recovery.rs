@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::processes::{is_alive, kill, wait_gone};
+use crate::support::processes::{is_alive, kill, wait_gone, wait_reaped};
 use crate::support::receiver::Receiver;
 use crate::support::supervisor::Supervisor;
 use crate::support::wait_for;
@@ -475,7 +475,13 @@ fn what_left_the_configuration_meanwhile_is_ended() {
         wait_gone(pid.parse().expect("a pid"));
     }
     supervisor.wait_phase("kept", "running");
-    assert_eq!(supervisor.program("gone"), Value::Null);
+    wait_for("gone to be gone", || match supervisor.program("gone") {
+        Value::Null => Ok(()),
+        other => Err(other.to_string()),
+    });
+    let stopped = event(&supervisor, "program.stopped");
+    assert_eq!(stopped["instance"], "gone");
+    assert_eq!(stopped["data"]["cause"], "removed from the configuration");
     assert_eq!(supervisor.stop(), 0);
     supervisor.assert_nothing_left();
     // Nor does anybody speak of it at the start after the next.
@@ -608,6 +614,7 @@ fn after_a_kill_too_a_program_starts_after_what_it_depends_on() {
         kill(pid);
         wait_gone(pid);
     }
+    wait_reaped(&pids);
     supervisor.start_marked();
     wait_event(&supervisor, "program.ready", "web", 2);
     wait_event(&supervisor, "program.ready", "db", 2);

@@ -47,6 +47,18 @@ pub fn wait_gone(pid: u32) {
     });
 }
 
+/// Waits until nothing is left of processes that have ended: not even a zombie, which tells how it ended.
+pub fn wait_reaped(pids: &[u32]) {
+    for pid in pids {
+        wait_for("the last trace to go", || {
+            match std::fs::metadata(format!("/proc/{pid}")) {
+                Err(_) => Ok(()),
+                Ok(_) => Err(format!("{pid} is a zombie")),
+            }
+        });
+    }
+}
+
 /// Kills a process with -9; one that is gone is no fault.
 pub fn kill(pid: u32) {
     let raw = i32::try_from(pid).expect("a pid");
