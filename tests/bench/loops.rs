@@ -7,7 +7,7 @@ use crate::measure::{Usage, rest};
 use crate::support::supervisor::Supervisor;
 
 const PROGRAMS: usize = 10;
-const WATCHED: Duration = Duration::from_secs(60);
+const WATCHED: Duration = Duration::from_mins(1);
 
 pub fn run() {
     for (words, settings) in [
