@@ -135,6 +135,16 @@ pub const EXEC_LOOK: Duration = Duration::from_millis(5);
 /// After so many looks such an orphan was started without an environment, and belongs to nobody we know.
 pub const EXEC_LOOKS: u8 = 20;
 
+/// A planned time that is no longer ago is made up for when the machine slept over it or its clock was set forward;
+/// and a clock that is set back by no more than this repeats nothing.
+pub const SCHEDULE_GRACE: Duration = Duration::from_hours(1);
+
+/// How often the calendars are looked at again because the clock was set meanwhile; then its next setting is waited for.
+pub const CLOCK_LOOKS: u8 = 3;
+
+/// Days in which a line of cron must come: the longest there is between two 29ths of February, and a year.
+pub const CALENDAR_DAYS: i64 = 9 * 366;
+
 /// Ends of processes taken from the kernel in one round; more come in the next.
 pub const EPOLL_EVENTS: usize = 256;
 

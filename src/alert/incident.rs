@@ -118,6 +118,7 @@ fn effect(event: &Event) -> Effect {
         | EventKind::ProgramHealthy
         | EventKind::ProgramStalled
         | EventKind::ProgramLogMatched
+        | EventKind::ProgramSkipped
         | EventKind::RuleFired
         | EventKind::RuleCleared
         | EventKind::SupervisorStarted

@@ -32,6 +32,7 @@ pub fn summary(event: &Event) -> String {
         | EventKind::ProgramAdopted
         | EventKind::ProgramStalled
         | EventKind::ProgramLogMatched
+        | EventKind::ProgramSkipped
         | EventKind::RuleFired
         | EventKind::RuleCleared => program(event.kind, &who, facts),
         EventKind::SupervisorStarted
@@ -83,6 +84,7 @@ fn program(kind: EventKind, who: &str, facts: &Facts) -> String {
         EventKind::ProgramLogMatched => {
             format!("{who} wrote a line that is watched for{}", why(facts))
         }
+        EventKind::ProgramSkipped => format!("{who} was left alone by the clock{}", why(facts)),
         EventKind::RuleFired => format!("{who} broke a rule{}", why(facts)),
         EventKind::RuleCleared => format!("{who} keeps its rule again{}", why(facts)),
         _ => format!("{who}: {kind}{}", why(facts)),

@@ -29,7 +29,11 @@ pub fn status(place: &Place, json: bool, out: &mut Out) -> Result<(), Failure> {
 fn render(status: &Status, now: Wall, style: Style) -> Vec<String> {
     let mut lines = summary(status, style);
     if !status.programs.is_empty() {
-        let rows: Vec<Vec<Cell>> = status.programs.iter().map(program_row).collect();
+        let rows: Vec<Vec<Cell>> = status
+            .programs
+            .iter()
+            .map(|p| program_row(p, now))
+            .collect();
         lines.push(String::new());
         lines.extend(table(&PROGRAMS, &rows, style));
     }
@@ -89,7 +93,7 @@ const PROGRAMS: [Column; 8] = [
     column("", Kind::Flexible),
 ];
 
-fn program_row(program: &ProgramStatus) -> Vec<Cell> {
+fn program_row(program: &ProgramStatus, now: Wall) -> Vec<Cell> {
     let alive = |text: String| match program.pid {
         Some(_) => Cell::new(&text),
         None => Cell::painted("-", Paint::Dim),
@@ -102,7 +106,7 @@ fn program_row(program: &ProgramStatus) -> Vec<Cell> {
         Cell::new(&program.restarts.to_string()),
         alive(format!("{:.1}%", program.cpu_percent)),
         alive(text::size(program.memory_bytes)),
-        Cell::painted(&remark(program), Paint::Dim),
+        Cell::painted(&remark(program, now), Paint::Dim),
     ]
 }
 
@@ -116,7 +120,7 @@ fn phase_paint(phase: PhaseName) -> Paint {
 }
 
 /// The cause, the next start, and what probes say when it is bad.
-fn remark(program: &ProgramStatus) -> String {
+fn remark(program: &ProgramStatus, now: Wall) -> String {
     let last = match (program.pid, &program.last_exit) {
         (None, Some(exit)) => Some(exit.to_string()),
         (Some(_), _) | (None, None) => None,
@@ -125,7 +129,15 @@ fn remark(program: &ProgramStatus) -> String {
     let next = program
         .next_restart_s
         .map(|s| format!("next start in {}", seconds(s)));
-    let parts = [program.cause.clone().or(last), health, next];
+    let planned = program.next_start_at.map(|at| {
+        let what = if program.pid.is_some() {
+            "planned for"
+        } else {
+            "next start"
+        };
+        format!("{what} {}", when(at, now))
+    });
+    let parts = [program.cause.clone().or(last), health, next, planned];
     let parts: Vec<String> = parts.into_iter().flatten().collect();
     parts.join("; ")
 }
@@ -189,6 +201,7 @@ mod tests {
             memory_bytes: 1_572_864,
             processes: 1,
             tags: vec![],
+            next_start_at: None,
             cause: None,
         }
     }

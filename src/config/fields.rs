@@ -68,6 +68,14 @@ impl Fields {
         self.0.get(path).map(|f| f.value_at)
     }
 
+    /// Like [`Fields::switch`], with a default that the table does not know.
+    pub(super) fn switch_or(&self, path: &str, default: bool) -> bool {
+        match self.written(path) {
+            Some(Typed::Switch(b)) => *b,
+            _ => default,
+        }
+    }
+
     pub(super) fn switch(&self, path: &str) -> bool {
         match self.typed(path) {
             Some(Typed::Switch(b)) => b,
@@ -193,6 +201,13 @@ impl Fields {
         match self.written(path) {
             Some(Typed::Signals(signals)) => signals.clone(),
             _ => Vec::new(),
+        }
+    }
+
+    pub(super) fn calendar(&self, path: &str) -> Option<crate::model::calendar::Calendar> {
+        match self.written(path) {
+            Some(Typed::Calendar(calendar)) => Some(calendar.clone()),
+            _ => None,
         }
     }
 

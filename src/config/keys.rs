@@ -100,6 +100,8 @@ pub enum Kind {
     Signals,
     /// A duration, or a table of it and its jitter.
     MaxRuntime,
+    /// Times of day and lines of cron, perhaps in a table with their zone.
+    Calendar,
     /// A table of environment variables.
     Variables,
     /// Names of programs, or a table of them with their conditions.
@@ -147,6 +149,7 @@ impl Kind {
             Self::ExitCodes => "list of exit codes".to_owned(),
             Self::Signals => "list of names of signals".to_owned(),
             Self::MaxRuntime => "duration, or table of `after` and `jitter`".to_owned(),
+            Self::Calendar => "time, list of times, or table of `at` and `zone`".to_owned(),
             Self::Variables => "table of texts".to_owned(),
             Self::Depends => "table, or list of names".to_owned(),
             Self::Account => "name or number".to_owned(),

@@ -41,6 +41,7 @@ pub(super) fn program(
     let os = os::settings(reader, block, &mut environment);
     let backoff = backoff(reader, block);
     let restart_limit = restart_limit(odd, block);
+    let timing = timing::timing(reader, block);
     let command = command(reader, block)?;
     let folder = reader.sources.folder(block.at);
     Some(ProgramSpec {
@@ -49,7 +50,7 @@ pub(super) fn program(
         directory: fields.path_or("program.*.directory", || folder.to_owned()),
         environment,
         instances: fields.integer("program.*.instances"),
-        autostart: fields.switch("program.*.autostart"),
+        autostart: fields.switch_or("program.*.autostart", timing.schedule.is_none()),
         restart: match fields.text("program.*.restart").as_str() {
             "always" => RestartPolicy::Always,
             "never" => RestartPolicy::Never,
@@ -72,7 +73,7 @@ pub(super) fn program(
         recover_after: fields.duration("program.*.recover_after"),
         tags: names(fields, "program.*.tags"),
         metrics_interval: fields.duration_or("program.*.metrics.interval", around.metrics_interval),
-        timing: timing::timing(fields),
+        timing,
         os,
     })
 }

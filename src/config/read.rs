@@ -12,6 +12,7 @@ use super::source::{At, Sources};
 use super::syntax::{Node, Value};
 use super::{lists, os, policy, secrets, stops, timing};
 use crate::limits;
+use crate::model::calendar::Calendar;
 use crate::model::os::Limit;
 use crate::model::program::Signal;
 use crate::model::stop::StopStep;
@@ -50,6 +51,7 @@ pub(super) enum Typed {
     ExitCodes(Vec<i32>),
     Signals(Vec<Signal>),
     MaxRuntime(MaxRuntime),
+    Calendar(Calendar),
     Pairs(Vec<(String, String)>),
     Limits(Vec<Limit>),
     Secrets(Vec<Secret>),
@@ -125,6 +127,7 @@ impl<'a> Reader<'a> {
             Kind::ExitCodes => lists::exit_codes(self, key, name, node),
             Kind::Signals => policy::signals(self, key, name, node),
             Kind::MaxRuntime => timing::max_runtime(self, key, name, node),
+            Kind::Calendar => timing::calendar(self, key, name, node),
             Kind::Variables => lists::variables(self, key, name, node),
             Kind::Depends => lists::depends(self, key, name, node),
             Kind::Account => os::account(self, key, name, node),

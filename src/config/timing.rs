@@ -1,14 +1,17 @@
-//! What the clock does to a program, from its keys: how long a run may last. Part of [`super::read`] and of
-//! [`super::programs`].
+//! What the clock does to a program, from its keys: how long a run may last, when it is restarted or started. Part of
+//! [`super::read`] and of [`super::programs`].
 
 use std::time::Duration;
 
-use super::fault::{did_you_mean, wrong};
-use super::fields::Fields;
+use jiff::tz::TimeZone;
+
+use super::fault::{did_you_mean, shown, wrong};
+use super::fields::Block;
 use super::keys::{Key, Kind};
 use super::read::{Reader, Typed};
 use super::syntax::{Entry, Node, Table, Value};
 use crate::limits;
+use crate::model::calendar::{Calendar, Line};
 use crate::model::timing::{MaxRuntime, Timing};
 
 /// A table within a value, its keys known by name.
@@ -109,12 +112,90 @@ pub(super) fn max_runtime(
     }
 }
 
+/// `"04:00"`, a list of such times and lines of cron, or `{ at = …, zone = "Asia/Seoul" }`.
+pub(super) fn calendar(
+    reader: &mut Reader<'_>,
+    key: &Key,
+    name: &str,
+    node: &Node,
+) -> Option<Typed> {
+    if !matches!(node.value, Value::Table(_)) {
+        let lines = lines(reader, key, name, node)?;
+        let zone = TimeZone::system();
+        return Some(Typed::Calendar(Calendar { lines, zone }));
+    }
+    let inner = Inner::new(reader, (key, name), node, &["at", "zone"])?;
+    inner.need(reader, "at");
+    let zone = match inner.entry("zone") {
+        Some(entry) => zone(reader, key, &inner.full("zone"), &entry.node),
+        None => Some(TimeZone::system()),
+    };
+    let at = &inner.entry("at")?.node;
+    let lines = lines(reader, key, &inner.full("at"), at)?;
+    Some(Typed::Calendar(Calendar { lines, zone: zone? }))
+}
+
+/// One time, or several.
+fn lines(reader: &mut Reader<'_>, key: &Key, name: &str, node: &Node) -> Option<Vec<Line>> {
+    let words = match &node.value {
+        Value::Text(_) => vec![reader.word(key, name, node)?],
+        _ => super::lists::texts(reader, key, name, node)?,
+    };
+    let lines: Vec<Option<Line>> = words
+        .iter()
+        .map(|word| {
+            let line = Line::parse(&word.text);
+            line.map_err(|what| {
+                let right = "a time as \"04:00\", or minute, hour, day, month and day of the week as \"0 4 * * mon\"";
+                reader.fault(word.at, name, wrong(what, right));
+            })
+            .ok()
+        })
+        .collect();
+    lines.into_iter().collect()
+}
+
+fn zone(reader: &mut Reader<'_>, key: &Key, name: &str, node: &Node) -> Option<TimeZone> {
+    let word = reader.word(key, name, node)?;
+    let zone = TimeZone::get(&word.text);
+    zone.map_err(|_| {
+        let known: Vec<String> = jiff::tz::db()
+            .available()
+            .map(|zone| zone.to_string())
+            .collect();
+        let right = did_you_mean(&word.raw, known.iter().map(String::as_str));
+        let right = right.unwrap_or_else(|| "a name as \"Asia/Seoul\" or \"UTC\"".to_owned());
+        let what = format!("{} is no time zone", shown(&word.raw));
+        reader.fault(word.at, name, wrong(what, right));
+    })
+    .ok()
+}
+
 /// What of a program depends on time alone.
-pub(super) fn timing(fields: &Fields) -> Timing {
-    Timing {
+pub(super) fn timing(reader: &mut Reader<'_>, block: &Block) -> Timing {
+    let fields = &block.fields;
+    let timing = Timing {
         max_runtime: match fields.written("program.*.max_runtime") {
             Some(Typed::MaxRuntime(max)) => Some(*max),
             _ => None,
         },
+        restart_at: fields.calendar("program.*.restart_at"),
+        schedule: fields.calendar("program.*.schedule"),
+    };
+    if timing.schedule.is_some() {
+        check_scheduled(reader, block);
+    }
+    timing
+}
+
+/// A program that is started by the clock has to end by itself.
+fn check_scheduled(reader: &mut Reader<'_>, block: &Block) {
+    const RESTART: &str = "program.*.restart";
+    let fields = &block.fields;
+    if fields.text(RESTART) == "always" {
+        let at = fields.place(RESTART).unwrap_or(block.at);
+        let what = "with schedule it is started by the clock alone";
+        let full = format!("{}.restart", block.shown);
+        reader.fault(at, &full, wrong(what, "\"on-failure\" or \"never\""));
     }
 }

@@ -101,6 +101,9 @@ pub struct ProgramStatus {
     pub processes: u32,
     /// Its program's labels.
     pub tags: Vec<String>,
+    /// When the clock next starts it, or restarts it.
+    #[serde(default)]
+    pub next_start_at: Option<Wall>,
     /// Why it is down, or what it waits for; while it is stopping, what was done and what comes next.
     pub cause: Option<String>,
 }
@@ -267,6 +270,7 @@ fn program(view: &Arc<InstanceView>, sample: Option<Sample>, now: Mono) -> Progr
         memory_bytes: figures.memory_bytes,
         processes: figures.processes,
         tags: view.tags.to_vec(),
+        next_start_at: view.next_start_at,
         cause: cause(view, now),
     }
 }

@@ -222,6 +222,7 @@ fn board_and_sample() -> (Board, Sample) {
         last_exit: Some(Exit::Code(1)),
         cause: None,
         tags: Arc::from(["game".to_owned()]),
+        next_start_at: None,
     };
     let down = InstanceView {
         name: InstanceName::single("worker"),
@@ -309,7 +310,7 @@ fn status_has_every_key_of_the_contract() {
             "version"
         ]
     );
-    // `cause` is beyond the contract's list.
+    // `cause` and `next_start_at` are beyond the contract's list.
     let program = [
         "cause",
         "cpu_percent",
@@ -319,6 +320,7 @@ fn status_has_every_key_of_the_contract() {
         "memory_bytes",
         "name",
         "next_restart_s",
+        "next_start_at",
         "phase",
         "pid",
         "processes",

@@ -93,6 +93,8 @@ kinds! {
     ProgramAdopted = "program.adopted", Info;
     ProgramStalled = "program.stalled", Warning;
     ProgramLogMatched = "program.log_matched", Info;
+    /// A start or restart that was planned was left out. Beyond the contract's list.
+    ProgramSkipped = "program.skipped", Info;
     RuleFired = "rule.fired", Warning;
     RuleCleared = "rule.cleared", Warning;
     SupervisorStarted = "supervisor.started", Info;

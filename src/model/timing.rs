@@ -1,7 +1,8 @@
-//! What the clock does to a program: how long a run may last. Pure.
+//! What the clock does to a program: how long a run may last, when it is restarted, when it is started. Pure.
 
 use std::time::Duration;
 
+use super::calendar::Calendar;
 use crate::ids::RunId;
 
 /// What of a program depends on time alone.
@@ -9,6 +10,18 @@ use crate::ids::RunId;
 pub struct Timing {
     /// How long a run may last.
     pub max_runtime: Option<MaxRuntime>,
+    /// When what runs is ended and started anew.
+    pub restart_at: Option<Calendar>,
+    /// When it is started; between, it is down.
+    pub schedule: Option<Calendar>,
+}
+
+impl Timing {
+    /// Whether the wall clock asks anything of it.
+    #[must_use]
+    pub fn is_planned(&self) -> bool {
+        self.restart_at.is_some() || self.schedule.is_some()
+    }
 }
 
 /// A run that has lasted so long is ended, and the program started anew.

@@ -17,6 +17,7 @@ use super::reload::Reloading;
 use super::requests::{Pending, StopUnderWay};
 use super::slot::Slot;
 use super::tell::{self, Moment};
+use super::wallclock::WallTimer;
 use super::{Message, Ports, Start, tree};
 use crate::child;
 use crate::clock::{self, Wall};
@@ -40,6 +41,8 @@ pub(super) enum Source {
     Left(usize),
     /// The word on whether this slot's program has begun.
     Launch(usize),
+    /// The timer of the wall clock.
+    WallClock,
 }
 
 pub(super) struct Actor {
@@ -57,6 +60,8 @@ pub(super) struct Actor {
     /// The members of all live runs, once somebody asked in this round.
     pub members: Option<tree::Members>,
     pub boot_id: String,
+    /// For what is planned by the wall clock.
+    pub wall: WallTimer,
     /// Records of this round, in order.
     pub told: Vec<Record>,
     board: Arc<Board>,
@@ -112,6 +117,7 @@ impl Actor {
             reloads: Vec::new(),
             stop: None,
             members: None,
+            wall: WallTimer::default(),
             told: Vec::new(),
             boot_id: procfs::boot_id().unwrap_or_default(),
             board: start.board,
@@ -132,6 +138,7 @@ impl Actor {
 
     pub fn run(mut self) {
         self.autostart();
+        self.look_at_the_clock();
         let mut events = Vec::with_capacity(limits::EPOLL_EVENTS);
         loop {
             self.settle();
@@ -169,6 +176,7 @@ impl Actor {
                 Some(Source::Main(slot)) => self.main_ended(slot),
                 Some(Source::Left(slot)) => self.left_ended(slot, token),
                 Some(Source::Launch(slot)) => self.launch_settled(slot),
+                Some(Source::WallClock) => self.timer_rang(),
                 // Settled earlier in this round.
                 None => {}
             },
@@ -207,6 +215,7 @@ impl Actor {
             }
             self.expire(slot, now);
         }
+        self.look_at_the_clock();
     }
 
     fn timeout(&self) -> Option<Timespec> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use parking_lot::RwLock;
 
-use crate::clock::Mono;
+use crate::clock::{Mono, Wall};
 use crate::ids::RunId;
 use crate::model::event::Exit;
 use crate::model::name::InstanceName;
@@ -42,6 +42,8 @@ pub struct InstanceView {
     pub stopping: Option<StopProgress>,
     /// Its program's labels.
     pub tags: Arc<[String]>,
+    /// When the clock next starts it, or restarts it.
+    pub next_start_at: Option<Wall>,
 }
 
 /// All instances at one moment, in the order of the configuration.

@@ -19,10 +19,12 @@ mod poke;
 mod processes;
 mod reload;
 mod requests;
+mod schedule;
 mod slot;
 mod tell;
 mod timing;
 mod tree;
+mod wallclock;
 
 use std::io;
 use std::os::fd::OwnedFd;

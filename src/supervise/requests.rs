@@ -124,12 +124,13 @@ impl Actor {
         for slot in chosen {
             self.slots[*slot].asked_by = Some(by.to_owned());
             self.slots[*slot].was_killed = false;
+            self.slots[*slot].planned.is_held = verb == Verb::Stop;
             self.feed(*slot, input.clone());
         }
     }
 
     /// What the chosen instances need is started, when it is down.
-    fn start_needs(&mut self, chosen: &[usize], by: &str) {
+    pub(super) fn start_needs(&mut self, chosen: &[usize], by: &str) {
         let programs: Vec<usize> = chosen
             .iter()
             .map(|slot| self.slots[*slot].program)

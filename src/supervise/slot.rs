@@ -10,6 +10,7 @@ use super::launch::Launching;
 use super::machine::{Down, Input, Instance, State};
 use super::reload::Place;
 use super::tree::Root;
+use super::wallclock::Planned;
 use crate::child::{Child, Watched};
 use crate::clock::{self, Mono, Wall};
 use crate::ids::RunId;
@@ -40,6 +41,8 @@ pub(super) struct Slot {
     /// What it waits for, in words, while it waits.
     pub waits_for: Option<Obstacle>,
     pub tags: Arc<[String]>,
+    /// What the wall clock asks of it.
+    pub planned: Planned,
     /// An earlier supervisor's word on it stands: it is not started with this one.
     pub is_settled: bool,
     /// What is to be done first with what an earlier supervisor left.
@@ -99,6 +102,7 @@ impl Slot {
             at_shutdown: None,
             waits_for: None,
             tags,
+            planned: Planned::default(),
             is_settled: false,
             resume: None,
             place: Place::default(),
@@ -199,7 +203,7 @@ impl Slot {
             PhaseName::Stopped | PhaseName::Stopping if state.desired == Desired::Up => {
                 self.is_settled = false;
             }
-            PhaseName::Stopped | PhaseName::Stopping => {}
+            PhaseName::Stopped | PhaseName::Stopping => self.planned.is_held = true,
             PhaseName::Exited => {
                 self.instance.desired = state.desired;
                 self.instance.state = State::Down(Down::Exited { left: None });
@@ -263,6 +267,7 @@ impl Slot {
             cause: self.cause(),
             stopping: self.stopping(),
             tags: Arc::clone(&self.tags),
+            next_start_at: self.next_start_at(),
         }
     }
 

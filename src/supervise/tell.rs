@@ -208,6 +208,19 @@ fn seconds(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1_000.0).round() / 1_000.0
 }
 
+/// The record of a planned start or restart that was left out.
+pub(super) fn skipped(slot: &Slot, run: Option<RunId>, why: String, at: Moment) -> Record {
+    let mut event = Event::new(EventKind::ProgramSkipped, at.wall);
+    event.instance = Some(slot.name.clone());
+    event.run = run;
+    event.facts = Facts {
+        cause: Some(why),
+        count: Some(slot.planned.skipped),
+        ..Facts::default()
+    };
+    Record::from(event)
+}
+
 /// The record of a run that ended while no supervisor ran: nobody knows how.
 pub(super) fn missed(instance: &InstanceName, run: RunId, cause: &str, at: Moment) -> Record {
     let mut event = Event::new(EventKind::ProgramAdopted, at.wall);

@@ -50,7 +50,8 @@ impl Actor {
         let demand = Demand {
             trigger: Trigger::MaxRuntime,
             cause: format!("it had run for {lasted}, as long as max_runtime lets it"),
-            is_failure: false,
+            // One that has a schedule is to end by itself, and in time.
+            is_failure: self.slots[slot].spec.timing.schedule.is_some(),
         };
         self.feed(slot, Input::Demand(run, demand));
     }

@@ -94,3 +94,89 @@ fn a_run_that_lasted_as_long_as_it_may_is_ended_and_started_anew() {
     assert!(supervisor.events_of("program.crashed", "web").is_empty());
     assert_eq!(supervisor.program("web")["restarts"], 0);
 }
+
+/// A zone in which the next whole minute is a few seconds away: nobody waits a minute for a test.
+fn zone_with_a_minute_about_to_end() -> String {
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .expect("after 1970")
+        .as_secs();
+    // Seconds to add, so that the local clock shows :56.
+    let ahead = (56 + 60 - now % 60) % 60;
+    // In this notation hours west are positive.
+    format!("TST-0:00:{ahead:02}")
+}
+
+/// A supervisor whose local clock shows a new minute in some four seconds.
+fn minute_ahead(config: &str) -> Supervisor {
+    let mut supervisor = Supervisor::configured(config);
+    supervisor.start_with(&[("TZ", &zone_with_a_minute_about_to_end())]);
+    supervisor
+}
+
+#[test]
+fn a_planned_restart_comes_by_the_clock_and_is_no_failure() {
+    let supervisor = minute_ahead(
+        r#"
+        [program.web]
+        shell = true
+        command = "echo $$ >> pids; exec sleep 1d"
+        start_confirm = "10ms"
+        restart_at = "* * * * *"
+        "#,
+    );
+    let view = supervisor.wait_program("web", "a plan", |view| view["next_start_at"].is_string());
+    supervisor.wait_lines("pids", 2);
+    let stopped = one_event(&supervisor, "program.stopped", "web");
+    assert_eq!(stopped["data"]["trigger"], "schedule", "{stopped}");
+    assert!(stopped["time"].as_str() >= view["next_start_at"].as_str());
+    assert!(supervisor.events_of("program.crashed", "web").is_empty());
+    // The next one lies ahead.
+    supervisor.wait_program("web", "the next plan", |view| {
+        view["next_start_at"].as_str() > stopped["time"].as_str()
+    });
+}
+
+#[test]
+fn a_scheduled_program_is_down_until_its_time_and_starts_no_second_run_beside_the_first() {
+    let supervisor = minute_ahead(
+        r#"
+        [program.job]
+        shell = true
+        command = "echo run >> runs"
+        schedule = "* * * * *"
+
+        [program.long]
+        command = ["sleep", "1d"]
+        autostart = true
+        schedule = "* * * * *"
+
+        [program.held]
+        command = ["sleep", "1d"]
+        schedule = "* * * * *"
+        "#,
+    );
+    let view = supervisor.program("job");
+    assert_eq!(
+        (&view["phase"], &view["desired"]),
+        (&json!("stopped"), &json!("down"))
+    );
+    assert!(view["next_start_at"].is_string(), "{view}");
+    supervisor.cli(&["stop", "held"]);
+    supervisor.wait_lines("runs", 1);
+    supervisor.wait_phase("job", "exited");
+    let started = one_event(&supervisor, "program.started", "job");
+    assert_eq!(started["data"]["asked_by"], "the schedule * * * * *");
+    // What still ran was left alone, and that is told.
+    let skipped = one_event(&supervisor, "program.skipped", "long");
+    assert_eq!(skipped["data"]["cause"], "the last run has not ended");
+    assert_eq!(skipped["data"]["count"], 1);
+    assert_eq!(supervisor.events_of("program.started", "long").len(), 1);
+    // A person's word stands.
+    let held = supervisor.program("held");
+    assert_eq!(
+        (&held["phase"], &held["next_start_at"]),
+        (&json!("stopped"), &Value::Null)
+    );
+    assert!(supervisor.events_of("program.started", "held").is_empty());
+}

@@ -83,6 +83,18 @@ max_runtime = { after = "1h", jitter = 2 }
     40: program.web.max_runtime.jitter: 2 is out of range: a number from 0 to 1
 max_runtime = { after = "1h", jiter = 0.1 }
     31: program.web.max_runtime.jiter: unknown key: did you mean "jitter"?
+restart_at = "04:60"
+    14: program.web.restart_at: "60" is no minute, which goes from 0 to 59: a time as "04:00", or minute, hour, day, month and day of the week as "0 4 * * mon"
+restart_at = ["04:00", "0 0 31 2 *"]
+    24: program.web.restart_at: there is no such day: a time as "04:00", or minute, hour, day, month and day of the week as "0 4 * * mon"
+restart_at = { at = "04:00", zone = "Asia/Soul" }
+    37: program.web.restart_at.zone: "Asia/Soul" is no time zone: did you mean "Asia/Seoul"?
+restart_at = { zone = "UTC" }
+    14: program.web.restart_at.at: it is missing: for example restart_at = { at = "04:00", zone = "Asia/Seoul" }
+restart_at = 4
+    14: program.web.restart_at: a whole number cannot stand here: for example restart_at = { at = "04:00", zone = "Asia/Seoul" }
+schedule = { at = "04:00", zon = "UTC" }
+    28: program.web.schedule.zon: unknown key: did you mean "zone"?
 environment = { A = 1 }
     21: program.web.environment.A: a whole number cannot stand here: put the value in "quotes"
 environment = { "A=B" = "1" }
@@ -170,7 +182,7 @@ kill_timeout = 10
 uid = 0
     1: program.web.uid: unknown key: jikimi calls it "user"
 "\u001b[2J" = 1
-    1: program.web."\x1b[2J": unknown key: here stand command, shell, directory, environment, environment_clear, env_file, instances, autostart, restart, success_exit_codes, success_signals, no_restart_exit_codes, no_restart_signals, start_confirm, stop_signal, stop_timeout, depends_on, backoff, restart_limit, max_runtime, recover_after, tags, metrics, stdin, user, group, supplementary_groups, umask, nice, rlimits, new_session
+    1: program.web."\x1b[2J": unknown key: here stand command, shell, directory, environment, environment_clear, env_file, instances, autostart, restart, success_exit_codes, success_signals, no_restart_exit_codes, no_restart_signals, start_confirm, stop_signal, stop_timeout, depends_on, backoff, restart_limit, max_runtime, restart_at, schedule, recover_after, tags, metrics, stdin, user, group, supplementary_groups, umask, nice, rlimits, new_session
 autostart = yes
     13: syntax: the value is missing, or is a text without quotes: put a text in "quotes"
 autostart
