@@ -133,6 +133,8 @@ fn parts(spec: &ProgramSpec) -> Parts {
     parts.live("tags", tags);
     parts.live("metrics.interval", metrics_interval);
     parts.live("max_runtime", &timing.max_runtime);
+    parts.live("restart_at", &timing.restart_at);
+    parts.live("schedule", &timing.schedule);
     parts
 }
 

@@ -14,6 +14,7 @@ use rustix::time::{
 
 use super::actor::{Actor, Source};
 use super::machine::{Down, Input, State};
+use super::reload::Standing;
 use super::schedule::{Clockwork, Look};
 use super::slot::Slot;
 use super::tell::{self, Moment};
@@ -115,6 +116,11 @@ impl Actor {
             let planned = &mut self.slots[slot].planned;
             planned.of = Some(Arc::clone(&spec));
             (planned.restart, planned.start) = Default::default();
+        }
+        if self.slots[slot].place.standing != Standing::Configured {
+            let planned = &mut self.slots[slot].planned;
+            (planned.restart, planned.start) = Default::default();
+            return;
         }
         let before = self.slots[slot].planned.next();
         if let Some(calendar) = &spec.timing.restart_at {
