@@ -236,9 +236,9 @@ fn memory(end: &EndLine) -> Option<String> {
             "At its peak it used {} of memory.",
             text::size(bytes)
         )),
-        None if end.run.is_some() && end.how != "missed" => Some(
-            "Its memory was not measured: it lived shorter than a sampling interval.".to_owned(),
-        ),
+        None if end.run.is_some() && end.how != "missed" => {
+            Some("How much memory it used was not measured.".to_owned())
+        }
         None => None,
     }
 }

@@ -173,7 +173,10 @@ impl Evidence {
         let holders = ports::holders(&inodes, clock::mono() + limits::PORT_LOOK);
         match (holders.first, of_port.first()) {
             (Some(holder), _) => self.whose(&holder, event),
-            (None, Some(socket)) if holders.is_denied => Who::Hidden(socket.uid),
+            // A process of our own user could be looked into: it has ended meanwhile.
+            (None, Some(socket)) if holders.is_denied && socket.uid != own_uid() => {
+                Who::Hidden(socket.uid)
+            }
             (None, _) => Who::Unfound,
         }
     }
@@ -188,6 +191,10 @@ impl Evidence {
             None => Who::Stranger(name, holder.pid),
         }
     }
+}
+
+fn own_uid() -> u32 {
+    rustix::process::geteuid().as_raw()
 }
 
 /// Nobody listens on `port`: what is left of connections keeps it, or nothing.
