@@ -187,8 +187,12 @@ fn set_beside(end: &mut Ending, supervisor: &[Event]) {
     };
     end.with_supervisor = end.how == How::Stopped && last.kind == EventKind::SupervisorStopping;
     if end.how == How::Missed || end.was_adopted {
-        let mut earlier = supervisor.iter().filter(|event| event.time <= end.at);
-        let recovered = earlier.find(|event| event.kind == EventKind::SupervisorRecovered);
+        // Of the run's own time, not of one before it.
+        let since = end.started_at.unwrap_or(Wall::from_millis(i64::MIN));
+        let mut within = supervisor
+            .iter()
+            .filter(|event| event.time <= end.at && event.time >= since);
+        let recovered = within.find(|event| event.kind == EventKind::SupervisorRecovered);
         end.unwatched = recovered.and_then(|event| event.facts.cause.clone());
     }
 }
@@ -612,6 +616,10 @@ mod tests {
             assert_eq!(end.with_supervisor, with_supervisor, "{seconds}");
             assert_eq!(end.unwatched.as_deref(), unwatched, "{seconds}");
         }
+        let mut later = missed;
+        (later.at, later.started_at) = (at(400), Some(at(310)));
+        set_beside(&mut later, &supervisor);
+        assert_eq!(later.unwatched, None, "that was before it");
     }
 
     #[test]
