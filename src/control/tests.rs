@@ -14,6 +14,7 @@ use super::ControlError;
 use super::api::{DeliveryLine, EventLine, ShutdownAnswer, Status, TestAnswer, VerbAnswer};
 use super::client::{Client, ClientError, Patience};
 use super::conn::Listener;
+use super::explain::Explained;
 use super::handler::Api;
 use super::server::{Bounds, Server};
 use super::sources::{End, EventQuery, SourceError, Sources, StoreView, SupervisorFacts};
@@ -473,6 +474,33 @@ fn a_command_that_nobody_will_answer_says_that_the_supervisor_is_ending() {
         matches!(asked, Err(ClientError::Refused { status: 503, .. })),
         "{asked:?}"
     );
+}
+
+#[test]
+fn what_is_explained_may_be_chosen_by_tag_and_may_have_left_the_configuration() {
+    let stage = Stage::new();
+    let client = stage.client();
+    let mut crash = Event::new(EventKind::ProgramCrashed, Wall::from_millis(1));
+    crash.instance = Some(InstanceName::indexed("web", 0));
+    crash.run = Some(RunId::new());
+    stage
+        .store
+        .change(|rows| rows.events = vec![crash.clone(), crash]);
+    let ask = |path: &str| client.get::<Vec<Explained>>(path).expect("an answer");
+    let web = ask("/api/v1/programs/tag%3Agame/explain?last=1&name=old");
+    let names: Vec<String> = web.iter().map(|one| one.instance.to_string()).collect();
+    assert_eq!(names, ["web:0", "worker", "old"]);
+    let phases: Vec<_> = web.iter().map(|one| one.phase).collect();
+    assert_eq!(phases[0], Some(PhaseName::Running));
+    assert_eq!(phases[2], None, "nobody supervises it");
+    assert_eq!((web[0].ends.len(), web[1].ends.len()), (1, 0));
+    assert_eq!(web[0].ends[0].how, "crashed");
+    let unknown = client.get::<Vec<Explained>>("/api/v1/programs/wroker/explain");
+    let Err(ClientError::Refused { status, detail }) = unknown else {
+        panic!("{unknown:?}");
+    };
+    assert_eq!(status, 404);
+    assert!(detail.contains("\"worker\""), "{detail}");
 }
 
 #[test]

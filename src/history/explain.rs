@@ -313,9 +313,10 @@ impl Fold {
         self.begin(None);
     }
 
-    /// Without a run it is the end of a wait.
+    /// Without a run, or with one whose end was told, it is the end of a wait.
     fn stopped(&mut self, event: &Event) {
-        if event.run.is_some() {
+        let is_told = self.ends.last().is_some_and(|end| end.run == event.run);
+        if event.run.is_some() && !is_told {
             return self.ended(event, How::Stopped);
         }
         self.follow(Then::Called {
@@ -323,21 +324,18 @@ impl Fold {
         });
     }
 
-    /// After a crash that gives up, or all by itself: there is no such command.
+    /// After a failure that was one too many, or all by itself: there is no such command.
     fn given_up(&mut self, event: &Event) {
-        let is_after_end = self.run.is_none()
-            && self
-                .ends
-                .last()
-                .is_some_and(|end| end.then == Then::Down && end.how != How::Stopped);
-        if !is_after_end {
-            self.ended(
-                &Event {
-                    run: None,
-                    ..event.clone()
-                },
-                How::NotStarted,
-            );
+        let is_after = |end: &Ending| {
+            let is_same = event.run.is_some() && end.run == event.run;
+            end.then == Then::Down && (is_same || end.how == How::NotStarted)
+        };
+        if !self.ends.last().is_some_and(is_after) {
+            let alone = Event {
+                run: None,
+                ..event.clone()
+            };
+            self.ended(&alone, How::NotStarted);
         }
         self.follow(Then::GivenUp(event.facts.cause.clone()));
     }
@@ -549,6 +547,31 @@ mod tests {
             asked_by: Some("me".to_owned()),
         };
         assert_eq!(fold(&story.events)[0].then, then);
+    }
+
+    #[test]
+    fn a_stop_of_what_a_failed_run_left_is_no_second_end_of_it() {
+        let run = RunId::new();
+        let story = Story::new()
+            .tell(EventKind::ProgramStarted, Some(run), Facts::default())
+            .tell(EventKind::ProgramCrashed, Some(run), crash(Some(60.0)))
+            .tell(EventKind::ProgramStopped, Some(run), asked("me"));
+        let ends = fold(&story.events);
+        assert_eq!(ends.len(), 1);
+        assert!(matches!(ends[0].then, Then::Called { .. }), "{ends:?}");
+    }
+
+    #[test]
+    fn a_start_by_hand_that_cannot_be_is_no_sequel_of_an_end_before() {
+        let run = RunId::new();
+        let story = Story::new()
+            .tell(EventKind::ProgramStarted, Some(run), Facts::default())
+            .tell(EventKind::ProgramExited, Some(run), crash(None))
+            .tell(EventKind::ProgramFatal, None, because("command not found"))
+            .tell(EventKind::ProgramFatal, None, because("command not found"));
+        let ends = fold(&story.events);
+        assert_eq!((ends.len(), &ends[0].then), (3, &Then::Down));
+        assert!(ends[1..].iter().all(|end| end.how == How::NotStarted));
     }
 
     #[test]
