@@ -16,6 +16,7 @@
 //! | [`history`] | what happened, told and classified | logs, store |
 //! | [`cache`] | what was read, until it changes | |
 //! | [`fetch`] | the one HTTP client | |
+//! | [`probe`] | checks programs from outside, on few threads | child, fetch |
 //! | [`notify`] | deliveries to targets | alert, fetch |
 //! | [`shutdown`], [`signals`] | the ordered end; the signals that ask for it | |
 //! | [`terminal`] | the one bounded writer to the terminal, and the logger | |
@@ -50,6 +51,7 @@ pub mod logs;
 pub mod metrics;
 pub mod model;
 pub mod notify;
+pub mod probe;
 pub mod procfs;
 pub mod secret;
 pub mod shutdown;

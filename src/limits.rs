@@ -145,6 +145,15 @@ pub const CLOCK_LOOKS: u8 = 3;
 /// Days in which a line of cron must come: the longest there is between two 29ths of February, and a year.
 pub const CALENDAR_DAYS: i64 = 9 * 366;
 
+/// What is kept of a helper's output: its last lines say why it failed.
+pub const HELPER_OUTPUT: usize = 4 << 10;
+
+/// Reads of a helper's pipe after its end, each of a page: a whole pipe, and no more if somebody writes on.
+pub const HELPER_LAST_READS: usize = 32;
+
+/// How long the kernel is given to end what was killed of a helper.
+pub const HELPER_KILLED: Duration = Duration::from_secs(1);
+
 /// Ends of processes taken from the kernel in one round; more come in the next.
 pub const EPOLL_EVENTS: usize = 256;
 
@@ -402,6 +411,40 @@ pub const HOLDER_LOOK: Duration = Duration::from_secs(5);
 const _: () = assert!(PIPE_BYTES_GROWN > PIPE_BYTES && PIPE_GROWTH_MAX >= PIPE_BYTES_GROWN);
 const _: () = assert!(LOG_LINE_BYTES < SCAN_CHUNK_BYTES);
 const _: () = assert!((LOG_LINE_BYTES as u64) < TAIL_BYTES);
+
+// probe.
+
+/// Threads that check, however many probes there are.
+pub const PROBE_WORKERS: usize = 8;
+
+/// Of these, those that may be at what was not answered quickly the last time, or was never checked.
+pub const PROBE_WORKERS_UNPROVEN: usize = 6;
+
+/// And of these, those that may be at what was slow the last time.
+pub const PROBE_WORKERS_SLOW: usize = 3;
+
+/// A check that took no longer was quick.
+pub const PROBE_QUICK: Duration = Duration::from_millis(250);
+
+/// The first pause between two checks of what has never passed; doubled up to its interval.
+pub const PROBE_EAGER: Duration = Duration::from_millis(100);
+
+/// The longest check.
+pub const PROBE_TIMEOUT_MAX: Duration = Duration::from_mins(1);
+
+/// The shortest interval of a probe.
+pub const PROBE_INTERVAL_MIN: Duration = Duration::from_millis(100);
+
+/// Words to the thread that schedules checks: every instance may begin and end while it looks away.
+pub const PROBE_INBOX: usize = 16_384;
+
+/// Characters of a command's last line in the reason why a check failed.
+pub const PROBE_CAUSE_CHARS: usize = 120;
+
+const _: () = assert!(PROBE_WORKERS_SLOW < PROBE_WORKERS_UNPROVEN);
+const _: () = assert!(PROBE_WORKERS_UNPROVEN < PROBE_WORKERS);
+const _: () = assert!(PROBE_TIMEOUT_MAX.as_secs() <= ATTEMPT_MAX.as_secs());
+const _: () = assert!(PROBE_INBOX >= 4 * INSTANCES_MAX);
 
 // metrics and procfs.
 

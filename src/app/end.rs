@@ -24,6 +24,7 @@ use crate::model::command::Ending;
 use crate::model::name::InstanceName;
 use crate::model::urgency::Urgency;
 use crate::notify::Notify;
+use crate::probe::Probes;
 use crate::shutdown::{Coordinator, Progress, Step, StepContext, Waiting};
 use crate::store::Store;
 use crate::supervise::board::{Board, InstanceView};
@@ -67,6 +68,7 @@ pub(super) fn end(running: Running, coordinator: Coordinator, by: &str, ending: 
     };
     let steps = vec![
         programs,
+        probing(running.probes),
         measuring(running.metrics),
         output(logs.clone(), running.holder, ending == Ending::Stop),
         flushing(running.journal, store),
@@ -162,6 +164,22 @@ impl Supervision {
             }
         }
     }
+}
+
+fn probing(probes: Arc<Probes>) -> Step {
+    Step::new(
+        "probes",
+        limits::STOP_STEP,
+        limits::STOP_STEP_PRESSED,
+        move |cx| {
+            // What is under way keeps nothing that anybody wants.
+            if probes.finish(patience(cx).min(limits::STOP_STEP_PRESSED)) {
+                Ok("no check is under way".to_owned())
+            } else {
+                Ok("a check that hangs is left".to_owned())
+            }
+        },
+    )
 }
 
 fn measuring(metrics: Arc<Metrics>) -> Step {

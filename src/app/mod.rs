@@ -13,6 +13,7 @@
 //! | metrics-keeper, sample-… | metrics | `Metrics::finish` |
 //! | journal | journal | the last handle is dropped |
 //! | resolver, notify-N, dispatcher | fetch, notify | `Notify::last_pass` |
+//! | probes, probe-N | probe | `Probes::finish`; a check that hangs is left |
 //! | supervisor | supervise | the last handle is dropped |
 //! | control, control-conn | control | `Server::stop` |
 //! | relay | app | the rooms that ring it are gone |
@@ -25,6 +26,7 @@ mod facts;
 mod legacy;
 mod notices;
 mod ports;
+mod probing;
 mod relay;
 mod start;
 

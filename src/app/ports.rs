@@ -22,9 +22,10 @@ use crate::model::record::Record;
 use crate::model::write::Write;
 use crate::notify::lane::LaneMemory;
 use crate::notify::outbox::{Outbox, OutboxError};
+use crate::probe::Probes;
 use crate::procfs;
 use crate::store::{Store, StoreError};
-use crate::supervise::{Measured, Output, Ports};
+use crate::supervise::{Measured, Output, Ports, Probed};
 
 /// What supervision has others do.
 pub(super) struct SupervisionPorts {
@@ -33,6 +34,7 @@ pub(super) struct SupervisionPorts {
     pub metrics: Arc<Metrics>,
     /// Where it is told that all work is done, when somebody waits for that.
     pub idle: Option<Sender<Vec<InstanceName>>>,
+    pub probes: Arc<Probes>,
 }
 
 impl Ports for SupervisionPorts {
@@ -85,6 +87,14 @@ impl Ports for SupervisionPorts {
     fn idle(&self, failed: Vec<InstanceName>) {
         // Full: it has been said.
         let _ = self.idle.as_ref().map(|idle| idle.try_send(failed));
+    }
+
+    fn probe(&self, probed: Probed) {
+        super::probing::begin(&self.probes, &probed);
+    }
+
+    fn unprobe(&self, run: RunId) {
+        self.probes.end(run);
     }
 }
 

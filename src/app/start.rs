@@ -13,6 +13,7 @@ use super::facts::{Identity, Issues};
 use super::legacy::{self, Left};
 use super::notices::Notices;
 use super::ports::{HolderKeeper, StoreOutbox, StoreSink, SupervisionPorts};
+use super::probing;
 use super::relay::{self, Bells, Relay};
 use crate::alert::Alert;
 use crate::cache::{Cache, Key};
@@ -36,11 +37,13 @@ use crate::model::name::InstanceName;
 use crate::model::sample::HostSample;
 use crate::model::settings::Settings;
 use crate::notify::{self, Notify};
+use crate::probe::Probes;
 use crate::signals::{SignalMessage, Signals};
 use crate::store::lock::{LockError, StateLock};
 use crate::store::{OpenError, Store, StoreError, StoreOptions, Subject, Wakers};
 use crate::supervise::board::Board;
-use crate::supervise::{Start, Supervisor};
+use crate::supervise::signs::Signs;
+use crate::supervise::{Legacy, Start, Supervisor};
 use crate::terminal::{self, Terminal};
 
 /// Why nothing was started.
@@ -83,6 +86,7 @@ pub(super) struct Running {
     pub board: Arc<Board>,
     pub supervisor: Supervisor,
     pub supervisor_thread: JoinHandle<()>,
+    pub probes: Arc<Probes>,
     pub relay: relay::Running,
     pub commands: Receiver<Command>,
     pub server: Option<Server>,
@@ -102,13 +106,7 @@ pub(super) fn start(loaded: Loaded, how: RunOptions) -> Result<Running, StartErr
         .journal
         .record(Event::new(EventKind::SupervisorStarted, clock::wall()));
     let (say_idle, idle) = idle_bell(how.exit_when_done);
-    let (supervisor, supervisor_thread) = Supervisor::start(Start {
-        programs: ground.settings.programs.clone(),
-        legacy: left.legacy,
-        board: Arc::clone(&rooms.board),
-        ports: Box::new(rooms.ports(say_idle)),
-        file_limit: Some(ground.files.original()),
-    })?;
+    let (supervisor, supervisor_thread) = supervise(&ground, &rooms, left.legacy, say_idle)?;
     let (orders, commands) = bounded(limits::CONTROL_COMMANDS);
     let sources = rooms.sources(orders);
     let (server, registration) = open_control(&ground.settings, sources, &rooms.issues);
@@ -135,6 +133,7 @@ pub(super) fn start(loaded: Loaded, how: RunOptions) -> Result<Running, StartErr
         journal_thread,
         notify,
         board,
+        probes,
         relay,
         ..
     } = rooms;
@@ -154,6 +153,7 @@ pub(super) fn start(loaded: Loaded, how: RunOptions) -> Result<Running, StartErr
         board,
         supervisor,
         supervisor_thread,
+        probes,
         relay,
         commands,
         server,
@@ -176,6 +176,22 @@ fn idle_bell(
     }
     let (ring, bell) = bounded(1);
     (Some(ring), bell)
+}
+
+fn supervise(
+    ground: &Ground,
+    rooms: &Rooms,
+    legacy: Legacy,
+    say_idle: Option<Sender<Vec<InstanceName>>>,
+) -> io::Result<(Supervisor, JoinHandle<()>)> {
+    Supervisor::start(Start {
+        programs: ground.settings.programs.clone(),
+        legacy,
+        board: Arc::clone(&rooms.board),
+        ports: Box::new(rooms.ports(say_idle)),
+        signs: rooms.signs.clone(),
+        file_limit: Some(ground.files.original()),
+    })
 }
 
 fn instances(settings: &Settings) -> usize {
@@ -229,6 +245,8 @@ struct Rooms {
     journal_thread: JoinHandle<()>,
     notify: Notify,
     board: Arc<Board>,
+    signs: Signs,
+    probes: Arc<Probes>,
     issues: Issues,
     relay: relay::Running,
     identity: Identity,
@@ -287,6 +305,8 @@ impl Rooms {
         })?;
         // What waits from before may be due.
         notify.waker().wake();
+        let signs = Signs::new()?;
+        let probes = Arc::new(probing::probes(signs.clone()));
         let rooms = Self {
             store,
             logs,
@@ -296,6 +316,8 @@ impl Rooms {
             journal_thread,
             notify,
             board,
+            signs,
+            probes,
             issues,
             relay,
             identity,
@@ -309,6 +331,7 @@ impl Rooms {
             logs: self.logs.clone(),
             metrics: Arc::clone(&self.metrics),
             idle,
+            probes: Arc::clone(&self.probes),
         }
     }
 

@@ -116,6 +116,8 @@ pub fn orphans() -> io::Result<Vec<u32>> {
 }
 
 fn scanned_children() -> Vec<u32> {
+    // A helper that another thread has just forked is in the register when this is to be had.
+    let _registered = super::helper::SPAWNING.write();
     let own = std::process::id();
     let scan = procfs::scan().unwrap_or_default();
     scan.into_iter()

@@ -2,11 +2,13 @@
 //!
 //! Architecture invariant: runs are signalled and reaped by one thread, the supervision actor, so that no
 //! signal can reach a pid that was reaped and given to somebody else in between. Once that thread has ended,
-//! [`end_orphans`] does the same for what came to us without belonging to a run.
+//! [`end_orphans`] does the same for what came to us without belonging to a run. Short helpers ([`run_helper`])
+//! are no runs: whoever wants one signals and reaps it.
 
 mod adopt;
 mod end;
 pub mod exec;
+mod helper;
 mod launch;
 mod orphans;
 mod plan;
@@ -18,6 +20,7 @@ pub use end::{
     Watched, abandon, group_exists, is_registered, orphans, reap, reap_orphans, signal_group,
     signal_process, watch,
 };
+pub use helper::{Helper, HelperEnd, run_helper};
 pub use launch::{Launch, launch};
 pub use orphans::end_orphans;
 pub use replace::{REPLACES, replace};

@@ -23,8 +23,11 @@ pub fn example() -> String {
     for name in sections() {
         match name {
             "program" => {
-                section(&mut out, "[program.web]", "program.*.", |_| true);
+                section(&mut out, "[program.web]", "program.*.", |key| {
+                    probed_by(key).is_none_or(|check| check == CHECKS[0])
+                });
                 out.push_str("\n# What the one above depends on.\n#[program.db]\n#command = [\"sleep\", \"1d\"]\n");
+                probed_otherwise(&mut out);
             }
             "target" => targets(&mut out),
             "route" => section(&mut out, "[[route]]", "route.", |_| true),
@@ -34,6 +37,28 @@ pub fn example() -> String {
         }
     }
     out
+}
+
+/// What a probe can check, of which it checks one.
+const CHECKS: [&str; 3] = ["http", "tcp", "exec"];
+
+/// What the probe checks that `key` is the check of.
+fn probed_by(key: &Key) -> Option<&'static str> {
+    let tail = key.path.strip_prefix("program.*.")?;
+    let check = tail
+        .strip_prefix("readiness.")
+        .or(tail.strip_prefix("liveness."))?;
+    CHECKS.iter().copied().find(|name| *name == check)
+}
+
+/// A probe checks one thing, so the other checks are other programs'.
+fn probed_otherwise(out: &mut String) {
+    for check in &CHECKS[1..] {
+        let header = format!("[program.by-{check}]\n#command = [\"sleep\", \"1d\"]");
+        section(out, &header, "program.*.", |key| {
+            probed_by(key) == Some(*check)
+        });
+    }
 }
 
 /// One table a kind; what all kinds have is in the first.

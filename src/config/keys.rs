@@ -90,6 +90,8 @@ pub enum Kind {
     StopSignals,
     /// A list of texts, or one text that is split as a shell splits.
     Command,
+    /// A host and a port.
+    Address,
     /// A list of texts, not empty.
     Texts,
     /// A list of labels.
@@ -145,6 +147,7 @@ impl Kind {
             }
             Self::StopSignals => "name of a signal, or list of names and pauses".to_owned(),
             Self::Command => "list of texts, or one text".to_owned(),
+            Self::Address => "host and port".to_owned(),
             Self::Texts | Self::Tags => "list of texts".to_owned(),
             Self::ExitCodes => "list of exit codes".to_owned(),
             Self::Signals => "list of names of signals".to_owned(),

@@ -26,6 +26,7 @@ mod load;
 mod os;
 pub mod plan;
 mod policy;
+mod probes;
 mod programs;
 mod read;
 mod secrets;

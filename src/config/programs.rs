@@ -11,7 +11,7 @@ use super::fault::wrong;
 use super::fields::{Block, Fields};
 use super::read::{Reader, Typed};
 use super::source::read_text;
-use super::{env_file, lists, os, policy, timing};
+use super::{env_file, lists, os, policy, probes, timing};
 use crate::limits;
 use crate::model::program::{
     BackoffPolicy, Environment, LimitAction, ProgramSpec, RestartLimit, RestartPolicy, Variables,
@@ -42,6 +42,7 @@ pub(super) fn program(
     let backoff = backoff(reader, block);
     let restart_limit = restart_limit(odd, block);
     let timing = timing::timing(reader, block);
+    let health = probes::health(reader, block);
     let command = command(reader, block)?;
     let folder = reader.sources.folder(block.at);
     Some(ProgramSpec {
@@ -75,6 +76,7 @@ pub(super) fn program(
         metrics_interval: fields.duration_or("program.*.metrics.interval", around.metrics_interval),
         timing,
         os,
+        health,
     })
 }
 

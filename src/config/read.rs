@@ -138,6 +138,11 @@ impl<'a> Reader<'a> {
                 let url = secrets::check_url(&word.text).map(|()| word);
                 self.keep(at, name, url).map(Typed::Word)
             }
+            Kind::Address => {
+                let word = self.word(key, name, node)?;
+                let address = super::probes::check_address(word);
+                self.keep(at, name, address).map(Typed::Word)
+            }
             Kind::SecretUrl | Kind::BotToken => secrets::single(self, key, name, node),
             Kind::SigningKeys => secrets::signing_keys(self, key, name, node),
             Kind::Headers => secrets::headers(self, key, name, node),

@@ -68,6 +68,11 @@ const fn span(min: Duration) -> Kind {
 const ANY_TIME: Kind = span(Duration::ZERO);
 const SOME_TIME: Kind = span(Duration::from_millis(1));
 const SAMPLING: Kind = span(limits::SAMPLE_INTERVAL_MIN);
+const PROBING: Kind = span(limits::PROBE_INTERVAL_MIN);
+const CHECK: Kind = Kind::Duration {
+    min: Duration::from_millis(10),
+    max: limits::PROBE_TIMEOUT_MAX,
+};
 const ATTEMPT: Kind = Kind::Duration {
     min: Duration::from_millis(100),
     max: limits::ATTEMPT_MAX,
@@ -149,6 +154,22 @@ pub const KEYS: &[Key] = &[
     usual("program.*.recover_after", SOME_TIME, r#""5s""#, "Running this long ends an incident."),
     now("program.*.tags", Kind::Tags, r#"["game"]"#, "Labels, chosen by `tag:game`."),
     now("program.*.metrics.interval", SAMPLING, r#""5s""#, "How often it is measured; `100ms` at the least.").or("`metrics.interval`"),
+    now("program.*.readiness.http", Kind::Url, r#""http://127.0.0.1:8080/""#, "Ready when a GET is answered with 200 to 399; redirects are not followed."),
+    now("program.*.readiness.tcp", Kind::Address, r#""127.0.0.1:8080""#, "Ready when a connection is accepted."),
+    now("program.*.readiness.exec", Kind::Command, r#"["pg_isready", "-q"]"#, "Ready when this command ends with 0."),
+    usual("program.*.readiness.interval", PROBING, r#""5s""#, "From the begin of one check to the next; `100ms` at the least."),
+    usual("program.*.readiness.timeout", CHECK, r#""2s""#, "A check that takes longer has failed; one minute at the most."),
+    usual("program.*.readiness.initial_delay", ANY_TIME, r#""0s""#, "From the spawn to the first check."),
+    usual("program.*.readiness.success_threshold", count(1_000), "1", "Passes in a row that make it healthy."),
+    usual("program.*.readiness.failure_threshold", count(1_000), "3", "Failures in a row that make it unhealthy."),
+    now("program.*.liveness.http", Kind::Url, r#""http://127.0.0.1:8080/""#, "Restarted when a GET is not answered with 200 to 399; asked from when it is ready."),
+    now("program.*.liveness.tcp", Kind::Address, r#""127.0.0.1:8080""#, "Restarted when no connection is accepted."),
+    now("program.*.liveness.exec", Kind::Command, r#"["redis-cli", "ping"]"#, "Restarted when this command does not end with 0."),
+    usual("program.*.liveness.interval", PROBING, r#""5s""#, "From the begin of one check to the next; `100ms` at the least."),
+    usual("program.*.liveness.timeout", CHECK, r#""2s""#, "A check that takes longer has failed; one minute at the most."),
+    usual("program.*.liveness.initial_delay", ANY_TIME, r#""0s""#, "From being ready to the first check."),
+    usual("program.*.liveness.success_threshold", count(1_000), "1", "Passes in a row that make it healthy."),
+    usual("program.*.liveness.failure_threshold", count(1_000), "3", "Failures in a row that make it unhealthy."),
     usual("program.*.stdin", Kind::Choice { now: &["null"], later: &["pipe"] }, r#""null""#, "What the program reads from its standard input: nothing."),
     now("program.*.user", Kind::Account, r#""nobody""#, "Runs as this user, in all of its groups; only root can choose another.").or("the user of `jikimi`").restarts(),
     now("program.*.group", Kind::Account, r#""daemon""#, "Its first group.").or("that of the user").restarts(),
@@ -158,8 +179,6 @@ pub const KEYS: &[Key] = &[
     now("program.*.rlimits", Kind::Limits, r#"{ nofile = 65536, core = "unlimited", as = "1GiB:2GiB" }"#, "Resource limits by the names of `setrlimit`, soft and hard alike, or `\"soft:hard\"`.").or("those of `jikimi`").restarts(),
     usual("program.*.new_session", Kind::Switch, "false", "Leads a session of its own, without a terminal.").restarts(),
     later("program.*.stop_stdin", "Console lines that ask the program to end."),
-    later("program.*.readiness", "A probe that says when it is ready."),
-    later("program.*.liveness", "A probe whose failure restarts it."),
     later("program.*.logs", "Rotation and forwarding of its output."),
     later("program.*.rule", "What to do when it uses too much."),
     later("program.*.restart_with", "Restarts with what it depends on."),

@@ -6,6 +6,7 @@
 //! that careful.
 
 mod address;
+mod check;
 mod error;
 mod exchange;
 mod resolver;
@@ -70,6 +71,7 @@ impl Response {
 /// Keeps idle connections and the resolver's thread, which starts with the first name; shared by all who send.
 pub struct Client {
     agent: ureq::Agent,
+    resolver: resolver::Handle,
     // Dropped after the agent: the thread ends with the agent's handle to it.
     _resolver: resolver::Owner,
 }
@@ -108,7 +110,8 @@ impl Client {
             .build();
         let connector = transport::Dial.chain(RustlsConnector::default());
         Self {
-            agent: ureq::Agent::with_parts(config, connector, handle),
+            agent: ureq::Agent::with_parts(config, connector, handle.clone()),
+            resolver: handle,
             _resolver: owner,
         }
     }

@@ -190,7 +190,8 @@ impl Handle {
         }
     }
 
-    fn addresses(&self, host: &str, wait: Duration) -> Answer {
+    /// Where `host` is, with no port; waits for `wait` at most.
+    pub(super) fn addresses(&self, host: &str, wait: Duration) -> Answer {
         if let Ok(ip) = host.parse::<IpAddr>() {
             return judge(vec![SocketAddr::new(ip, 0)]);
         }

@@ -37,7 +37,7 @@ impl Connector for Dial {
     }
 }
 
-fn dial(addresses: &[SocketAddr]) -> Result<TcpStream, FetchError> {
+pub(super) fn dial(addresses: &[SocketAddr]) -> Result<TcpStream, FetchError> {
     let mut last = FetchError::Timeout(super::Phase::Connect);
     let budget = exchange::remaining().min(limits::CONNECT_MAX);
     let deadline = clock::mono() + budget;

@@ -100,6 +100,7 @@ fn parts(spec: &ProgramSpec) -> Parts {
         tags,
         metrics_interval,
         timing,
+        health,
     } = spec;
     let mut parts = Parts::default();
     parts.run.insert("command".to_owned(), list(command));
@@ -135,6 +136,8 @@ fn parts(spec: &ProgramSpec) -> Parts {
     parts.live("max_runtime", &timing.max_runtime);
     parts.live("restart_at", &timing.restart_at);
     parts.live("schedule", &timing.schedule);
+    parts.live("readiness", &health.readiness);
+    parts.live("liveness", &health.liveness);
     parts
 }
 

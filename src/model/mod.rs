@@ -6,6 +6,7 @@ pub mod delivery;
 pub mod ends;
 pub mod event;
 pub mod fingerprint;
+pub mod health;
 pub mod incident;
 pub mod log;
 pub mod name;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::ends::EndPolicy;
 use super::event::Exit;
+use super::health::HealthSettings;
 use super::name::InstanceName;
 use super::os::OsSettings;
 use super::stop::StopPlan;
@@ -56,6 +57,8 @@ pub struct ProgramSpec {
     pub timing: Timing,
     /// What it wants of the operating system.
     pub os: OsSettings,
+    /// What its health is judged by.
+    pub health: HealthSettings,
 }
 
 impl ProgramSpec {
@@ -131,6 +134,7 @@ impl ProgramSpec {
             metrics_interval: Duration::from_secs(5),
             timing: Timing::default(),
             os: OsSettings::default(),
+            health: HealthSettings::default(),
         }
     }
 }

@@ -98,6 +98,8 @@ pub struct InstanceState {
     pub run: Option<RunId>,
     /// How the last run ended.
     pub last_exit: Option<Exit>,
+    /// That run was ready.
+    pub ready: bool,
     /// Of this state.
     pub at: Wall,
 }

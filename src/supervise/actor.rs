@@ -15,6 +15,7 @@ use super::machine::{self, Action, Context, Input, Notice};
 use super::order::Graph;
 use super::reload::Reloading;
 use super::requests::{Pending, StopUnderWay};
+use super::signs::Signs;
 use super::slot::Slot;
 use super::tell::{self, Moment};
 use super::wallclock::WallTimer;
@@ -51,6 +52,7 @@ pub(super) struct Actor {
     pub of_program: Vec<Vec<usize>>,
     pub graph: Graph,
     pub ports: Box<dyn Ports>,
+    pub signs: Signs,
     pub file_limit: Option<rustix::process::Rlimit>,
     pub pending: Vec<Pending>,
     pub reloads: Vec<Reloading>,
@@ -112,6 +114,7 @@ impl Actor {
             of_program,
             graph: Graph::new(&start.programs),
             ports: start.ports,
+            signs: start.signs,
             file_limit: start.file_limit,
             pending: Vec::new(),
             reloads: Vec::new(),
@@ -159,6 +162,7 @@ impl Actor {
                 self.hand_over();
                 return;
             }
+            self.take_signs();
             self.tick();
         }
     }
@@ -258,6 +262,9 @@ impl Actor {
     }
 
     fn tell(&mut self, slot: usize, notice: Notice) {
+        let Some(notice) = self.attend(slot, notice) else {
+            return;
+        };
         let at = Moment::now();
         let started = match &notice {
             Notice::Started(run) | Notice::Adopted(run) => self.run_start(slot, *run, at),

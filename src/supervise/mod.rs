@@ -20,10 +20,12 @@ mod processes;
 mod reload;
 mod requests;
 mod schedule;
+pub mod signs;
 mod slot;
 mod tell;
 mod timing;
 mod tree;
+mod vitals;
 mod wallclock;
 
 use std::io;
@@ -34,7 +36,6 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crossbeam::channel::{Sender, bounded};
-use rustix::event::{EventfdFlags, eventfd};
 
 use crate::ids::RunId;
 use crate::limits;
@@ -45,6 +46,8 @@ use crate::model::program::ProgramSpec;
 use crate::model::record::{InstanceState, Record, RunStart};
 use board::Board;
 pub use reload::Reload;
+use signs::Signs;
+pub use vitals::Probed;
 
 /// What supervision has others do. No method may block: each is called on the actor's thread.
 pub trait Ports: Send {
@@ -70,6 +73,10 @@ pub trait Ports: Send {
     fn idle(&self, failed: Vec<InstanceName>) {
         drop(failed);
     }
+    /// Ask this probe from now on; its verdicts come as [`signs::Sign`].
+    fn probe(&self, probed: Probed);
+    /// Ask no probe of this run any more.
+    fn unprobe(&self, run: RunId);
 }
 
 /// The writing ends of a run's pipes.
@@ -169,6 +176,8 @@ pub struct Start {
     pub board: Arc<Board>,
     /// What others do for it.
     pub ports: Box<dyn Ports>,
+    /// Where others put what they learn of runs.
+    pub signs: Signs,
     /// The limit on open files programs get.
     pub file_limit: Option<rustix::process::Rlimit>,
 }
@@ -181,7 +190,7 @@ impl Supervisor {
     /// No descriptor or thread is to be had.
     pub fn start(start: Start) -> io::Result<(Self, JoinHandle<()>)> {
         let (inbox, messages) = bounded(limits::SUPERVISOR_INBOX);
-        let wake = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
+        let wake = start.signs.bell();
         let bell = Arc::clone(&wake);
         let (ready, is_ready) = bounded(1);
         let thread = crate::thread::spawn_named("supervisor", move || {

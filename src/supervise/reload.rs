@@ -199,6 +199,9 @@ impl Actor {
         if old.metrics_interval != spec.metrics_interval {
             self.measure_anew(at);
         }
+        if old.health != spec.health {
+            self.attend_anew(at);
+        }
         self.touch(at);
         at
     }

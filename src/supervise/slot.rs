@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::board::InstanceView;
 use super::launch::Launching;
+use super::machine::health::Vitals;
 use super::machine::{Down, Input, Instance, State};
 use super::reload::Place;
 use super::tree::Root;
@@ -18,7 +19,7 @@ use crate::model::command::VerbResult;
 use crate::model::name::InstanceName;
 use crate::model::program::{LimitAction, ProgramSpec};
 use crate::model::record::InstanceState;
-use crate::model::status::{Desired, Health, PhaseName};
+use crate::model::status::{Desired, PhaseName};
 use crate::model::stop::StopProgress;
 use crate::procfs;
 
@@ -31,6 +32,10 @@ pub(super) struct Slot {
     pub instance: Instance,
     /// The run something is alive of.
     pub live: Option<Live>,
+    /// How its latest run does.
+    pub vitals: Option<Vitals>,
+    /// The run that was ready when an earlier supervisor was killed.
+    pub was_ready: Option<RunId>,
     /// Who asked for what is under way.
     pub asked_by: Option<String>,
     /// KILL was needed in the stop under way.
@@ -97,6 +102,8 @@ impl Slot {
             spec,
             instance: Instance::new(),
             live: None,
+            vitals: None,
+            was_ready: None,
             asked_by: None,
             was_killed: false,
             at_shutdown: None,
@@ -194,6 +201,7 @@ impl Slot {
 
     /// Takes over what an earlier supervisor, killed without an end, last wrote.
     pub fn restore(&mut self, state: &InstanceState) {
+        self.was_ready = state.run.filter(|_| state.ready);
         self.instance.history.restarts = state.restarts;
         self.instance.history.streak = state.streak;
         self.instance.history.last_exit.clone_from(&state.last_exit);
@@ -256,8 +264,8 @@ impl Slot {
             name: self.name.clone(),
             desired: self.instance.desired,
             phase,
-            ready: phase == PhaseName::Running,
-            health: Health::Unknown,
+            ready: phase == PhaseName::Running && self.vitals().is_none_or(Vitals::is_ready),
+            health: self.vitals().map(Vitals::health).unwrap_or_default(),
             pid: self.pid(),
             run: live.map(|live| live.root.run),
             started_at: live.map(|live| live.since),
@@ -269,6 +277,20 @@ impl Slot {
             tags: Arc::clone(&self.tags),
             next_start_at: self.next_start_at(),
         }
+    }
+
+    /// How the run does that is up, if one is.
+    pub fn vitals(&self) -> Option<&Vitals> {
+        let run = match &self.instance.state {
+            State::Starting { run, .. } | State::Running { run, .. } => run,
+            State::Down(_)
+            | State::Waiting
+            | State::Clearing { .. }
+            | State::Spawning
+            | State::Backoff { .. }
+            | State::Stopping(_) => return None,
+        };
+        self.vitals.as_ref().filter(|vitals| vitals.run() == *run)
     }
 
     fn retry_at(&self) -> Option<Mono> {
@@ -298,10 +320,10 @@ impl Slot {
                 let exit = self.instance.history.last_exit.as_ref()?;
                 self.spec.forbids_restart(exit).map(str::to_owned)
             }
+            State::Running { .. } => self.vitals().and_then(Vitals::cause),
             State::Down(Down::Stopped)
             | State::Spawning
             | State::Starting { .. }
-            | State::Running { .. }
             | State::Stopping(_) => None,
         }
     }
@@ -318,6 +340,7 @@ impl Slot {
             retry_at: self.retry_at().map(|retry| at + retry.since(now)),
             run: self.instance.run(),
             last_exit: history.last_exit.clone(),
+            ready: self.vitals().is_some_and(Vitals::was_ready),
             at,
         }
     }

@@ -221,6 +221,25 @@ pub(super) fn skipped(slot: &Slot, run: Option<RunId>, why: String, at: Moment) 
     Record::from(event)
 }
 
+/// The record of a word about the health of the slot's run.
+pub(super) fn health(slot: &Slot, kind: EventKind, cause: Option<String>, at: Moment) -> Record {
+    let mut event = Event::new(kind, at.wall);
+    event.instance = Some(slot.name.clone());
+    event.run = slot.instance.run();
+    event.facts = Facts {
+        pid: slot.pid(),
+        cause,
+        uptime_s: uptime(slot, at),
+        restarts: Some(slot.instance.history.restarts),
+        ..Facts::default()
+    };
+    Record {
+        event,
+        run: None,
+        state: Some(slot.state(at.wall, at.mono)),
+    }
+}
+
 /// The record of a run that ended while no supervisor ran: nobody knows how.
 pub(super) fn missed(instance: &InstanceName, run: RunId, cause: &str, at: Moment) -> Record {
     let mut event = Event::new(EventKind::ProgramAdopted, at.wall);

@@ -25,6 +25,7 @@ struct Kept {
     records: Arc<Mutex<Vec<Record>>>,
     measured: Arc<Mutex<Vec<Measured>>>,
     over: Arc<Mutex<Vec<RunId>>>,
+    probed: Arc<Mutex<Vec<Probed>>>,
 }
 
 impl Ports for Kept {
@@ -62,6 +63,14 @@ impl Ports for Kept {
     fn unmeasure(&self, _: &InstanceName, run: RunId) {
         self.measured.lock().retain(|m| m.run != run);
     }
+
+    fn probe(&self, probed: Probed) {
+        self.probed.lock().push(probed);
+    }
+
+    fn unprobe(&self, run: RunId) {
+        self.probed.lock().retain(|p| p.run != run);
+    }
 }
 
 struct Running {
@@ -84,6 +93,7 @@ impl Running {
             legacy,
             board: Arc::clone(&board),
             ports: Box::new(kept.clone()),
+            signs: Signs::new().expect("a descriptor"),
             file_limit: None,
         };
         let (supervisor, thread) =
@@ -532,6 +542,7 @@ fn what_a_person_stopped_or_was_given_up_stays_so_after_the_supervisor_was_kille
         retry_at: None,
         run: None,
         last_exit: Some(Exit::Code(1)),
+        ready: false,
         at: clock::wall(),
     };
     let states = vec![

@@ -6,6 +6,7 @@ mod commands;
 mod events;
 mod explain;
 mod first_run;
+mod health;
 mod metrics;
 mod notifications;
 mod os_settings;

@@ -15,7 +15,7 @@ const BASE: [&str; 8] = [
 ];
 
 /// Every other room and those it may use; the same table stands in `src/lib.rs`.
-const ROOMS: [(&str, &[&str]); 20] = [
+const ROOMS: [(&str, &[&str]); 21] = [
     ("child", &[]),
     ("config", &[]),
     ("supervise", &["child"]),
@@ -27,6 +27,7 @@ const ROOMS: [(&str, &[&str]); 20] = [
     ("history", &["logs", "store"]),
     ("cache", &[]),
     ("fetch", &[]),
+    ("probe", &["child", "fetch"]),
     ("notify", &["alert", "fetch"]),
     ("shutdown", &[]),
     ("signals", &[]),
@@ -38,7 +39,7 @@ const ROOMS: [(&str, &[&str]); 20] = [
     ("lib", &[]),
 ];
 
-const ALL_BUT_CLI: [&str; 15] = [
+const ALL_BUT_CLI: [&str; 16] = [
     "child",
     "config",
     "supervise",
@@ -49,6 +50,7 @@ const ALL_BUT_CLI: [&str; 15] = [
     "store",
     "cache",
     "fetch",
+    "probe",
     "notify",
     "shutdown",
     "signals",
@@ -490,6 +492,20 @@ fn told_limits() -> Vec<String> {
     ]
 }
 
+fn told_limits_of_probes() -> Vec<String> {
+    vec![
+        format!("| threads that probe | {} |", limits::PROBE_WORKERS),
+        format!(
+            "| one check of a probe | {} s |",
+            limits::PROBE_TIMEOUT_MAX.as_secs()
+        ),
+        format!(
+            "| shortest interval of a probe | {} ms |",
+            limits::PROBE_INTERVAL_MIN.as_millis()
+        ),
+    ]
+}
+
 fn days(time: std::time::Duration) -> u64 {
     time.as_secs() / 86_400
 }
@@ -499,6 +515,7 @@ fn the_readme_tells_the_limits_as_they_are() {
     let readme = read("README.md");
     let missing = told_limits()
         .into_iter()
+        .chain(told_limits_of_probes())
         .filter(|row| !readme.contains(row.as_str()));
     expect_none(&missing.collect::<Vec<_>>());
 }

@@ -152,7 +152,21 @@ rlimits = { nofile = "2:1" }
 rlimits = { core = true }
     20: program.web.rlimits.core: true or false cannot stand here: a number, a size, "unlimited", or two of them as "1024:65536"
 readiness = { http = "x" }
-    1: program.web.readiness: not available in this version: leave it out
+    22: program.web.readiness.http: it does not begin with https:// or http://: an address as https://host/path
+readiness = { tcp = "8080" }
+    21: program.web.readiness.tcp: it is no address with a port: as "127.0.0.1:8080", "localhost:8080" or "[::1]:8080"
+readiness = { interval = "1s" }
+    26: program.web.readiness: it says not what to check: one of http, tcp, exec
+liveness = { tcp = "a:1", exec = "true" }
+    34: program.web.liveness: it has tcp already, and a probe checks one thing: keep one of them
+liveness = { exec = "true", timeout = "2m" }
+    39: program.web.liveness.timeout: "2m" is too long: "1m" at the most
+liveness = { exec = "true", failure_threshold = 0 }
+    49: program.web.liveness.failure_threshold: it is too small: a whole number from 1 to 1000
+liveness = { exec = "a 'b" }
+    21: program.web.liveness.exec: a quote is not closed: close it, or write a list of texts
+readiness = "http://127.0.0.1/"
+    13: program.web.readiness: a text cannot stand here: a table of http, tcp, exec, interval, timeout, initial_delay, success_threshold, failure_threshold
 metrics.scrape = "x"
     9: program.web.metrics.scrape: not available in this version: leave it out
 comand = "x"
@@ -182,7 +196,7 @@ kill_timeout = 10
 uid = 0
     1: program.web.uid: unknown key: jikimi calls it "user"
 "\u001b[2J" = 1
-    1: program.web."\x1b[2J": unknown key: here stand command, shell, directory, environment, environment_clear, env_file, instances, autostart, restart, success_exit_codes, success_signals, no_restart_exit_codes, no_restart_signals, start_confirm, stop_signal, stop_timeout, depends_on, backoff, restart_limit, max_runtime, restart_at, schedule, recover_after, tags, metrics, stdin, user, group, supplementary_groups, umask, nice, rlimits, new_session
+    1: program.web."\x1b[2J": unknown key: here stand command, shell, directory, environment, environment_clear, env_file, instances, autostart, restart, success_exit_codes, success_signals, no_restart_exit_codes, no_restart_signals, start_confirm, stop_signal, stop_timeout, depends_on, backoff, restart_limit, max_runtime, restart_at, schedule, recover_after, tags, metrics, readiness, liveness, stdin, user, group, supplementary_groups, umask, nice, rlimits, new_session
 autostart = yes
     13: syntax: the value is missing, or is a text without quotes: put a text in "quotes"
 autostart

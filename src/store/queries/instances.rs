@@ -13,11 +13,11 @@ use crate::store::tx::{Db, Tx, statements};
 
 statements! {
     UPSERT = seek "store an instance's state",
-        "INSERT INTO instances (program, slot, desired, phase, restarts, streak, retry_at, run, last_exit, at)
-         VALUES (:program, :slot, :desired, :phase, :restarts, :streak, :retry_at, :run, :last_exit, :at)
+        "INSERT INTO instances (program, slot, desired, phase, restarts, streak, retry_at, run, last_exit, ready, at)
+         VALUES (:program, :slot, :desired, :phase, :restarts, :streak, :retry_at, :run, :last_exit, :ready, :at)
          ON CONFLICT (program, slot) DO UPDATE SET desired = excluded.desired, phase = excluded.phase,
            restarts = excluded.restarts, streak = excluded.streak, retry_at = excluded.retry_at,
-           run = excluded.run, last_exit = excluded.last_exit, at = excluded.at";
+           run = excluded.run, last_exit = excluded.last_exit, ready = excluded.ready, at = excluded.at";
     EVERY = whole "read the instances' states", "SELECT * FROM instances ORDER BY program, slot";
     FORGET = seek "forget an instance", "DELETE FROM instances WHERE program = ?1 AND slot = ?2";
 }
@@ -36,6 +36,7 @@ pub(in crate::store) fn upsert(tx: &Tx<'_>, state: &InstanceState) -> Result<(),
             ":retry_at": state.retry_at.map(Wall::millis),
             ":run": state.run.map(|r| r.to_string()),
             ":last_exit": state.last_exit.as_ref().map(json),
+            ":ready": state.ready,
             ":at": state.at.millis(),
         },
     )?;
@@ -63,6 +64,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<InstanceState> {
         retry_at: wall_opt(row, "retry_at")?,
         run: parse_opt(row, "run")?,
         last_exit: json_opt(row, "last_exit")?,
+        ready: row.get("ready")?,
         at: wall(row, "at")?,
     })
 }

@@ -145,6 +145,7 @@ fn state(instance: InstanceName) -> InstanceState {
         retry_at: Some(at(9)),
         run: Some(RunId::new()),
         last_exit: Some(Exit::Code(3)),
+        ready: false,
         at: at(1),
     }
 }

@@ -9,6 +9,7 @@
 //! ```
 //! Every report carries its run, and a late one about an earlier run changes nothing.
 
+pub mod health;
 mod step;
 mod stopping;
 

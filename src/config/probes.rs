@@ -1,0 +1,229 @@
+//! `program.NAME.readiness` and `.liveness`: exactly one check each, and what goes with it.
+
+use std::sync::Arc;
+
+use super::fault::{Wrong, wrong};
+use super::fields::Block;
+use super::lists;
+use super::read::{Reader, Typed, Word};
+use super::source::At;
+use crate::model::health::{Aspect, Check, HealthSettings, Probe};
+use crate::secret::Secret;
+
+/// The keys of one probe, by their paths in the table.
+struct Keys {
+    /// As faults name the table: `readiness`.
+    name: &'static str,
+    http: &'static str,
+    tcp: &'static str,
+    exec: &'static str,
+    interval: &'static str,
+    timeout: &'static str,
+    initial_delay: &'static str,
+    success_threshold: &'static str,
+    failure_threshold: &'static str,
+}
+
+const READINESS: Keys = Keys {
+    name: "readiness",
+    http: "program.*.readiness.http",
+    tcp: "program.*.readiness.tcp",
+    exec: "program.*.readiness.exec",
+    interval: "program.*.readiness.interval",
+    timeout: "program.*.readiness.timeout",
+    initial_delay: "program.*.readiness.initial_delay",
+    success_threshold: "program.*.readiness.success_threshold",
+    failure_threshold: "program.*.readiness.failure_threshold",
+};
+
+const LIVENESS: Keys = Keys {
+    name: "liveness",
+    http: "program.*.liveness.http",
+    tcp: "program.*.liveness.tcp",
+    exec: "program.*.liveness.exec",
+    interval: "program.*.liveness.interval",
+    timeout: "program.*.liveness.timeout",
+    initial_delay: "program.*.liveness.initial_delay",
+    success_threshold: "program.*.liveness.success_threshold",
+    failure_threshold: "program.*.liveness.failure_threshold",
+};
+
+impl Keys {
+    const fn of(aspect: Aspect) -> &'static Self {
+        match aspect {
+            Aspect::Readiness => &READINESS,
+            Aspect::Liveness => &LIVENESS,
+        }
+    }
+
+    const fn checks(&self) -> [&'static str; 3] {
+        [self.http, self.tcp, self.exec]
+    }
+
+    const fn all(&self) -> [&'static str; 8] {
+        [
+            self.http,
+            self.tcp,
+            self.exec,
+            self.interval,
+            self.timeout,
+            self.initial_delay,
+            self.success_threshold,
+            self.failure_threshold,
+        ]
+    }
+}
+
+/// What the program's health is judged by.
+pub(super) fn health(reader: &mut Reader<'_>, block: &Block) -> HealthSettings {
+    HealthSettings {
+        readiness: probe(reader, block, Aspect::Readiness),
+        liveness: probe(reader, block, Aspect::Liveness),
+    }
+}
+
+fn probe(reader: &mut Reader<'_>, block: &Block, aspect: Aspect) -> Option<Arc<Probe>> {
+    let (keys, fields) = (Keys::of(aspect), &block.fields);
+    let check = match only_check(reader, block, keys) {
+        Some(path) => check(reader, block, (keys, path))?,
+        None => return None,
+    };
+    Some(Arc::new(Probe {
+        check,
+        interval: fields.duration(keys.interval),
+        timeout: fields.duration(keys.timeout),
+        initial_delay: fields.duration(keys.initial_delay),
+        success_threshold: fields.integer(keys.success_threshold),
+        failure_threshold: fields.integer(keys.failure_threshold),
+    }))
+}
+
+/// The one check that was written; reports when there is another number of them.
+fn only_check(reader: &mut Reader<'_>, block: &Block, keys: &Keys) -> Option<&'static str> {
+    let fields = &block.fields;
+    let full = format!("{}.{}", block.shown, keys.name);
+    let place = |path: &&str| fields.place(path);
+    let written: Vec<(&'static str, At)> = keys
+        .checks()
+        .iter()
+        .filter_map(|path| Some((*path, place(path)?)))
+        .collect();
+    match written.as_slice() {
+        [] => {
+            if let Some(at) = keys.all().iter().find_map(place) {
+                let w = wrong("it says not what to check", one_of(keys));
+                reader.fault(at, &full, w);
+            }
+            None
+        }
+        [(path, _)] => Some(path),
+        [(first, _), (_, at), ..] => {
+            let what = format!(
+                "it has {} already, and a probe checks one thing",
+                last(first)
+            );
+            reader.fault(*at, &full, wrong(what, "keep one of them"));
+            None
+        }
+    }
+}
+
+fn one_of(keys: &Keys) -> String {
+    let names: Vec<&str> = keys.checks().iter().map(|path| last(path)).collect();
+    format!("one of {}", names.join(", "))
+}
+
+fn last(path: &str) -> &str {
+    path.rsplit('.').next().unwrap_or(path)
+}
+
+fn check(
+    reader: &mut Reader<'_>,
+    block: &Block,
+    (keys, path): (&Keys, &'static str),
+) -> Option<Check> {
+    let full = format!("{}.{}.{}", block.shown, keys.name, last(path));
+    let at = block.fields.place(path)?;
+    match block.fields.written(path)? {
+        Typed::Word(word) if path == keys.http => Some(Check::Http {
+            url: Secret::new(word.text.clone()),
+            shown: harmless(&word.raw),
+        }),
+        Typed::Word(word) => address(&word.text).map(|(host, port)| Check::Tcp { host, port }),
+        Typed::CommandLine(raw) => lists::split(reader, at, &full, raw).map(Check::Exec),
+        Typed::Words(words) => {
+            let words = words.iter().map(|word| word.text.clone());
+            Some(Check::Exec(words.collect()))
+        }
+        other => unreachable!("{path} is read as another kind than the table says ({other:?})"),
+    }
+}
+
+/// As it was written: variables may hold secrets, and so may what stands behind the question mark.
+fn harmless(raw: &str) -> String {
+    raw.split('?').next().unwrap_or(raw).to_owned()
+}
+
+/// The host and the port of `127.0.0.1:8080`, `localhost:8080` or `[::1]:8080`.
+fn address(text: &str) -> Option<(String, u16)> {
+    let (host, port) = text.rsplit_once(':')?;
+    let host = match host.strip_prefix('[') {
+        Some(rest) => {
+            let inner = rest.strip_suffix(']')?;
+            inner.parse::<std::net::Ipv6Addr>().ok()?;
+            inner
+        }
+        None if host.contains(':') => return None,
+        None => host,
+    };
+    let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"_.-:%".contains(&b);
+    let port: u16 = port.parse().ok().filter(|port| *port != 0)?;
+    (!host.is_empty() && host.bytes().all(is_plain)).then(|| (host.to_owned(), port))
+}
+
+/// An address with a port.
+pub(super) fn check_address(word: Word) -> Result<Word, Wrong> {
+    if address(&word.text).is_some() {
+        return Ok(word);
+    }
+    Err(wrong(
+        "it is no address with a port",
+        "as \"127.0.0.1:8080\", \"localhost:8080\" or \"[::1]:8080\"",
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_a_host_and_a_port() {
+        for (text, expected) in [
+            ("127.0.0.1:80", Some(("127.0.0.1", 80))),
+            ("localhost:8080", Some(("localhost", 8080))),
+            ("db.internal:5432", Some(("db.internal", 5432))),
+            ("[::1]:65535", Some(("::1", 65_535))),
+            ("::1:80", None),
+            ("[::1:80", None),
+            ("[db]:80", None),
+            ("127.0.0.1", None),
+            (":80", None),
+            ("8080", None),
+            ("a b:80", None),
+            ("http://a:80", None),
+            ("a:0", None),
+            ("a:65536", None),
+        ] {
+            let expected = expected.map(|(host, port)| (host.to_owned(), port));
+            assert_eq!(address(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_shown_of_an_address_has_no_secret_in_it() {
+        assert_eq!(
+            harmless("http://127.0.0.1:${PORT}/health?token=x"),
+            "http://127.0.0.1:${PORT}/health"
+        );
+    }
+}

@@ -1,0 +1,89 @@
+//! What the health of a program is judged by: its probes, and the times that go with them.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::secret::Secret;
+
+/// Everything of a program that says when it is ready and whether it does well.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct HealthSettings {
+    /// Says when it is ready. Without one it is when its start is confirmed.
+    pub readiness: Option<Arc<Probe>>,
+    /// Its failing ends the run and counts as a failure.
+    pub liveness: Option<Arc<Probe>>,
+}
+
+impl HealthSettings {
+    /// The probe for `aspect`.
+    #[must_use]
+    pub fn probe(&self, aspect: Aspect) -> Option<&Arc<Probe>> {
+        match aspect {
+            Aspect::Readiness => self.readiness.as_ref(),
+            Aspect::Liveness => self.liveness.as_ref(),
+        }
+    }
+}
+
+/// What a probe is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Aspect {
+    /// Whether it can be used.
+    Readiness,
+    /// Whether it is worth keeping.
+    Liveness,
+}
+
+/// One probe: what is checked, how often, and what counts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Probe {
+    /// What is checked.
+    pub check: Check,
+    /// From one check to the next.
+    pub interval: Duration,
+    /// The whole of one check.
+    pub timeout: Duration,
+    /// Before the first check.
+    pub initial_delay: Duration,
+    /// Passes in a row that make it healthy.
+    pub success_threshold: u32,
+    /// Failures in a row that make it unhealthy.
+    pub failure_threshold: u32,
+}
+
+/// What is checked.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Check {
+    /// A GET that is answered with 200 to 399.
+    Http {
+        /// Where; may hold a password.
+        url: Secret,
+        /// As people may see it.
+        shown: String,
+    },
+    /// A connection that is accepted.
+    Tcp {
+        /// A name or an address.
+        host: String,
+        /// Where it listens.
+        port: u16,
+    },
+    /// A command that ends with 0.
+    Exec(Vec<String>),
+}
+
+/// What is checked, for people: `GET http://127.0.0.1:8080/`.
+impl fmt::Display for Check {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Http { shown, .. } => write!(f, "GET {shown}"),
+            Self::Tcp { host, port } if host.contains(':') => write!(f, "tcp [{host}]:{port}"),
+            Self::Tcp { host, port } => write!(f, "tcp {host}:{port}"),
+            // Only its name: arguments may hold secrets.
+            Self::Exec(command) => {
+                write!(f, "exec {}", command.first().map_or("", String::as_str))
+            }
+        }
+    }
+}
