@@ -69,6 +69,13 @@ id!(
     RunId
 );
 impl RunId {
+    /// The half of it that is random, and counted on within a millisecond.
+    #[must_use]
+    #[expect(clippy::cast_possible_truncation, reason = "the low half is wanted")]
+    pub fn low_bits(self) -> u64 {
+        u128::from(self.0) as u64
+    }
+
     /// A number in 0..1 that belongs to the run for ever, evenly spread over runs.
     #[must_use]
     pub fn fraction(self) -> f64 {

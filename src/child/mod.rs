@@ -10,6 +10,7 @@ mod end;
 pub mod exec;
 mod helper;
 mod launch;
+mod mark;
 mod orphans;
 mod plan;
 mod replace;
@@ -44,6 +45,7 @@ static REGISTER: Mutex<BTreeSet<u32>> = Mutex::new(BTreeSet::new());
 /// The kernel refuses, as one before 3.4 would.
 pub fn adopt_orphans() -> std::io::Result<()> {
     orphans::note_strangers();
+    mark::remember_original();
     Ok(set_child_subreaper(Some(rustix::process::getpid()))?)
 }
 

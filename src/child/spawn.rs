@@ -11,6 +11,7 @@ use rustix::fs::{Access, access};
 use rustix::process::{Pid, PidfdFlags, Resource, Rlimit, pidfd_open, prlimit};
 
 use super::REGISTER;
+use super::mark::Marking;
 use crate::procfs;
 
 /// A process to be.
@@ -189,6 +190,7 @@ pub fn spawn(spawn: Spawn) -> Result<Child, SpawnError> {
         command: spawn.argv[0].clone(),
         source,
     };
+    let marking = Marking::of(&spawn.environment);
     let mut command = Command::new(spawn.file);
     command
         .arg0(&spawn.argv[0])
@@ -202,7 +204,10 @@ pub fn spawn(spawn: Spawn) -> Result<Child, SpawnError> {
     if spawn.has_own_group {
         command.process_group(0);
     }
-    let pid = command.spawn().map_err(fail)?.id();
+    let spawned = command.spawn();
+    let pid = spawned.map_err(fail)?.id();
+    marking.is_not_for(pid_of(pid));
+    drop(marking);
     REGISTER.lock().insert(pid);
     if let Some(limit) = spawn.file_limit {
         // The program may have ended already; then it needs no limit.

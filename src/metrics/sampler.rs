@@ -304,6 +304,15 @@ impl TreeLook<'_> {
 
 /// The member whose mark `process` carries.
 fn marked(process: &ProcStat, members: &[Arc<Member>]) -> Option<usize> {
+    if let Some(mark) = procfs::read_limit_mark(process.pid) {
+        let known = members.iter();
+        let at = known
+            .enumerate()
+            .find(|(_, m)| procfs::limit_mark(m.run) == mark);
+        if let Some((at, _)) = at {
+            return Some(at);
+        }
+    }
     let mark: RunId = procfs::environ_mark(process.pid, procfs::RUN_MARK)?
         .parse()
         .ok()?;

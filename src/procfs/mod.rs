@@ -3,6 +3,7 @@
 //!
 //! A process that is gone, or goes while it is read, is an ordinary answer and never an error.
 
+mod mark;
 pub mod oom;
 pub mod ports;
 mod stat;
@@ -18,6 +19,7 @@ use rustix::io::Errno;
 use crate::clock;
 use crate::limits;
 
+pub use mark::{has_limit_mark, limit_mark, read_limit_mark};
 pub use stat::{ProcStat, Scanner, parse_stat, read_stat, scan};
 
 /// The variable in which every process of a run carries the run's id.

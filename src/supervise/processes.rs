@@ -16,7 +16,7 @@ use crate::ids::RunId;
 use crate::limits;
 use crate::model::event::Exit;
 use crate::model::program::Signal;
-use crate::procfs::{self, Mark};
+use crate::procfs;
 
 impl Actor {
     /// Spawns a run and says how that went; nothing when that is not known yet.
@@ -203,12 +203,8 @@ impl Actor {
     /// One that changes group, session and program while the scan goes by can be missed by all of its signs; an
     /// orphan's mark, asked for once more, is the last word.
     fn hold_marked_orphans(&mut self, slot: usize, run: RunId) {
-        let mark = Mark::Is(run.to_string());
         for pid in child::orphans().unwrap_or_default() {
-            if child::is_registered(pid)
-                || self.is_held(pid)
-                || procfs::mark(pid, procfs::RUN_MARK) != mark
-            {
+            if child::is_registered(pid) || self.is_held(pid) || !tree::is_marked(pid, run) {
                 continue;
             }
             let stat = procfs::read_stat(pid)

@@ -51,7 +51,16 @@ pub(super) fn find(roots: &[Root]) -> Members {
     let own = tree::OwnIds::current();
     let mut members = Members::default();
     let is_undecided = &mut members.is_undecided;
+    let by_limit: HashMap<u64, usize> = roots
+        .iter()
+        .enumerate()
+        .map(|(i, r)| (procfs::limit_mark(r.run), i))
+        .collect();
     let mark = |stat: &ProcStat| {
+        let of_limit = procfs::read_limit_mark(stat.pid).and_then(|m| by_limit.get(&m).copied());
+        if of_limit.is_some() {
+            return of_limit;
+        }
         // One look: between two the process may have become another program.
         let marked = match procfs::mark(stat.pid, procfs::RUN_MARK) {
             Mark::Is(run) => Some(run),
@@ -85,6 +94,12 @@ fn run_written_to(pid: u32) -> Option<String> {
         let (run, _) = path.file_name()?.to_str()?.split_once('.')?;
         Some(run.to_owned())
     })
+}
+
+/// Whether the process carries a mark of the run.
+pub(super) fn is_marked(pid: u32, run: RunId) -> bool {
+    procfs::has_limit_mark(pid, run)
+        || procfs::mark(pid, procfs::RUN_MARK) == Mark::Is(run.to_string())
 }
 
 /// Takes hold of every process of `members` but `main`; those that ended meanwhile are passed over.

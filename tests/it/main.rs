@@ -23,3 +23,4 @@ mod supervision;
 mod support;
 mod terminal;
 mod tidy;
+mod trees;

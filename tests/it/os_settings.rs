@@ -10,7 +10,7 @@ use crate::support::supervisor::{BINARY, Supervisor};
 use crate::support::wait_for;
 
 /// Whether we are root; says so when not.
-fn is_root() -> bool {
+pub fn is_root() -> bool {
     let is_root = rustix::process::geteuid().is_root();
     if !is_root {
         println!("skipped: only root can become another user");
@@ -19,7 +19,7 @@ fn is_root() -> bool {
 }
 
 /// `nobody` as this machine knows it: its numbers.
-fn nobody() -> (u32, u32) {
+pub fn nobody() -> (u32, u32) {
     let text = std::fs::read_to_string("/etc/passwd").expect("a database of users");
     let line = text
         .lines()
@@ -350,7 +350,7 @@ fn a_user_or_group_that_is_not_there_is_a_fault_with_its_place() {
 }
 
 /// A supervisor of user `nobody`, whose own copy of the binary it can reach. It is configured and not started.
-fn of_nobody(config: &str) -> (Supervisor, std::process::Command) {
+pub fn of_nobody(config: &str) -> (Supervisor, std::process::Command) {
     let supervisor = Supervisor::configured(config);
     let (uid, gid) = nobody();
     std::fs::copy(BINARY, supervisor.file("jikimi")).expect("a copy");

@@ -282,7 +282,7 @@ fn nginx_is_killed_and_back_though_its_workers_held_the_port() {
 }
 
 #[test]
-fn an_nginx_that_made_itself_a_daemon_is_ended_with_the_supervisor() {
+fn an_nginx_that_made_itself_a_daemon_is_ended_with_its_program() {
     let Some(nginx) = installed("nginx") else {
         return;
     };
@@ -290,7 +290,7 @@ fn an_nginx_that_made_itself_a_daemon_is_ended_with_the_supervisor() {
     let mut supervisor = nginx_place(port, "on");
     let command = nginx_command(&nginx, &supervisor);
     // The shell stays, as a start script does that waits for something; nginx leaves it, its group and its session,
-    // and its title is where its environment was: nothing but its parent, the supervisor, tells whose it is.
+    // and its title is where its environment was.
     let script = format!("{} & wait; sleep 1000", command.join(" "));
     let words = ["/bin/sh", "-c", &script];
     supervisor.write("jikimi.toml", &config("nginx", &words, "", &receiver));
@@ -298,6 +298,8 @@ fn an_nginx_that_made_itself_a_daemon_is_ended_with_the_supervisor() {
     wait_page(port, "/", "kept by jikimi");
     let is_daemon = |p: &String| p.contains("nginx: master");
     assert!(processes_of(supervisor.path()).iter().any(is_daemon));
-    stop_cleanly(supervisor);
+    let stop = supervisor.cli(&["stop", "nginx"]);
+    assert!(stop.status.success(), "{stop:?}");
     assert!(get(port, "/").is_err(), "somebody still has the port");
+    stop_cleanly(supervisor);
 }
