@@ -23,6 +23,7 @@ use crate::ids::DeliveryId;
 use crate::limits;
 use crate::model::event::{Event, EventKind};
 use crate::model::record::{Record, RunChange};
+use crate::model::settings::Settings;
 use crate::model::write::Write;
 use crate::thread::spawn_named;
 
@@ -48,6 +49,8 @@ enum Entry {
     Record(Box<Recorded>),
     /// Answered when everything before it has been handed to the sink.
     Barrier(Sender<()>),
+    /// What comes after it is judged by these.
+    Configure(Box<Settings>),
 }
 
 #[derive(Debug)]
@@ -93,6 +96,16 @@ impl Journal {
             record: record.into(),
             watch: Some(watch),
         });
+    }
+
+    /// Judges what is recorded from now on by `settings`. Waits for room in the inbox, for
+    /// [`limits::JOURNAL_ANSWER`] at most.
+    pub fn configure(&self, settings: &Settings) {
+        let entry = Entry::Configure(Box::new(settings.clone()));
+        let within = limits::JOURNAL_ANSWER;
+        if self.inbox.send_timeout(entry, within).is_err() {
+            log::error!("the journal does not take the changed routes; the ones before go on");
+        }
     }
 
     /// Waits until everything recorded before has been handed to the sink, for at most `within`; whether it
@@ -149,6 +162,7 @@ impl Fold {
         loop {
             match self.receive(records) {
                 Ok(Entry::Record(recorded)) => self.take(*recorded),
+                Ok(Entry::Configure(settings)) => self.alert.configure(&settings),
                 Ok(Entry::Barrier(done)) => {
                     // Nobody may be waiting any more.
                     let _ = done.try_send(());
@@ -249,7 +263,7 @@ mod tests {
     use crate::model::incident::IncidentState;
     use crate::model::name::InstanceName;
     use crate::model::route::RouteSpec;
-    use crate::model::settings::{MaxAge, Settings};
+    use crate::model::settings::MaxAge;
 
     const WAIT: Duration = Duration::from_secs(20);
 

@@ -53,6 +53,14 @@ const _: () = assert!(STOP_PATIENCE.as_secs() + LOG_READERS_GRACE.as_secs() < ST
 const _: () = assert!(STOP_LAST_PASS.as_secs() < STOP_DELIVERIES.as_secs());
 const _: () = assert!(ORPHANS_ASKED.as_secs() + ORPHANS_KILLED.as_secs() < STOP_PRESSED.as_secs());
 
+// reload.
+
+/// Reloads that wait for each other; each has its asker, or is a signal that nobody has to send in masses.
+pub const RELOADS_WAITING: usize = 16;
+
+/// Orders to the thread that reads the configuration: one reading, and one errand of the reload before.
+pub const RELOAD_ORDERS: usize = 2;
+
 // alert and journal.
 
 /// Records that wait for the journal: 500 programs that crash at once give four each.

@@ -67,7 +67,7 @@ impl SignalMessage {
             } => "the terminal is gone; going on without terminal output",
             Self::Hangup {
                 is_terminal_gone: false,
-            } => "reload is not available in this version",
+            } => "reading the configuration again",
             Self::Suspend => {
                 "not suspended: programs are running and need their supervisor; Ctrl-C stops everything"
             }

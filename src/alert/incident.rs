@@ -153,6 +153,11 @@ impl Incidents {
         Self { policies, open }
     }
 
+    /// Takes up a changed configuration. Incidents of programs it does not name are resolved by the next tick.
+    pub fn configure(&mut self, policies: BTreeMap<InstanceName, RecoveryPolicy>) {
+        self.policies = policies;
+    }
+
     /// The incidents that are open, in the order of their instances' names.
     pub fn open(&self) -> impl Iterator<Item = &Incident> {
         self.open.values().map(|o| &o.incident)

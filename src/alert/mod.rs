@@ -61,6 +61,13 @@ impl Alert {
         }
     }
 
+    /// From now on `settings` count. Incidents of instances they do not name end with the next tick; who was told of
+    /// one hears how it goes on.
+    pub fn configure(&mut self, settings: &Settings) {
+        self.incidents.configure(policies(&settings.programs));
+        self.router = Router::new(settings);
+    }
+
     /// Takes `input` at `now` and gives what is to be recorded, in order. An event that came in is always
     /// the last of what it gives.
     #[must_use]

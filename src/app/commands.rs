@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use crossbeam::channel::{Receiver, Sender, bounded, select};
+use crossbeam::channel::{Receiver, Sender, bounded, never, select};
 
 use super::Ended;
 use super::end;
+use super::reload::{self, Reloader};
 use super::start::Running;
 use crate::clock;
 use crate::ids::DeliveryId;
@@ -14,6 +15,7 @@ use crate::limits;
 use crate::model::command::{Command, Ending, UnknownTarget};
 use crate::model::event::{Event, EventKind};
 use crate::model::name::InstanceName;
+use crate::model::reload::ReloadRequest;
 use crate::model::settings::Settings;
 use crate::model::urgency::Urgency;
 use crate::notify::Waker;
@@ -62,6 +64,8 @@ struct Desk {
     waker: Waker,
     /// All work is done.
     idle: Receiver<Vec<InstanceName>>,
+    /// None once everything is being stopped.
+    reloader: Option<Reloader>,
 }
 
 impl Running {
@@ -73,9 +77,10 @@ impl Running {
             journal: Some(self.journal.clone()),
             supervisor: Some(self.supervisor.clone()),
             waker: self.notify.waker(),
+            reloader: self.reloader.take(),
         };
+        let asked = desk.wait_for_the_end(&self);
         let (pressed, commands) = (self.pressed.clone(), self.commands.clone());
-        let asked = desk.wait_for_the_end(&pressed, &commands);
         self.failed = asked.failed;
         let (by, ending, reply) = (asked.by, asked.ending, asked.reply);
         let coordinator = Coordinator::new();
@@ -100,6 +105,8 @@ impl Running {
         // Nothing but the actor's own handle may keep it alive from here on.
         desk.supervisor = None;
         desk.journal = None;
+        desk.reloader = None;
+        self.settings = desk.settings.clone();
         let (done, ended) = bounded(1);
         let thread = crate::thread::spawn_named("shutdown", move || {
             let _ = done.try_send(end::end(self, coordinator, &by, ending));
@@ -114,16 +121,14 @@ impl Running {
 
 impl Desk {
     /// Who asks for the end, and for which.
-    fn wait_for_the_end(
-        &mut self,
-        pressed: &Receiver<SignalMessage>,
-        commands: &Receiver<Command>,
-    ) -> Asked {
+    fn wait_for_the_end(&mut self, running: &Running) -> Asked {
+        let (pressed, mut commands) = (running.pressed.clone(), running.commands.clone());
+        let mut loaded = self.reloader.as_ref().map_or_else(never, Reloader::loaded);
         loop {
             select! {
                 recv(pressed) -> message => match message {
                     Ok(SignalMessage::Stop { signal, .. }) => return Asked::by_signal(signal),
-                    Ok(other) => log::warn!("{}", other.sentence()),
+                    Ok(message) => self.heed(message),
                     Err(_) => return Asked::stop("the end of the signal thread".to_owned()),
                 },
                 recv(self.idle) -> failed => return Asked::done(failed.unwrap_or_default()),
@@ -133,23 +138,48 @@ impl Desk {
                     }
                     Ok(command) => self.take(command),
                     // Without a control socket there are none; signals are left.
-                    Err(_) => return self.wait_for_a_signal(pressed),
+                    Err(_) => commands = never(),
+                },
+                recv(loaded) -> outcome => match (outcome, self.reloader.as_mut()) {
+                    (Ok(outcome), Some(reloader)) => {
+                        reload::take_up(running, reloader, &mut self.settings, outcome);
+                    }
+                    // Its thread has panicked: those who wait for it hear that nobody answers.
+                    (Err(_), _) | (_, None) => {
+                        loaded = never();
+                        self.reloader = None;
+                    }
                 },
             }
         }
     }
 
-    fn wait_for_a_signal(&self, pressed: &Receiver<SignalMessage>) -> Asked {
-        loop {
-            select! {
-                recv(pressed) -> message => match message {
-                    Ok(SignalMessage::Stop { signal, .. }) => return Asked::by_signal(signal),
-                    Ok(other) => log::warn!("{}", other.sentence()),
-                    Err(_) => return Asked::stop("the end of the signal thread".to_owned()),
-                },
-                recv(self.idle) -> failed => return Asked::done(failed.unwrap_or_default()),
-            }
+    /// A signal that asks for no end.
+    fn heed(&mut self, message: SignalMessage) {
+        let hangup = SignalMessage::Hangup {
+            is_terminal_gone: false,
+        };
+        if message != hangup {
+            log::warn!("{}", message.sentence());
+            return;
         }
+        if self.reloader.is_some() {
+            log::info!("{}", message.sentence());
+        }
+        self.reload(ReloadRequest {
+            is_plan: false,
+            by: "signal SIGHUP".to_owned(),
+            reply: None,
+        });
+    }
+
+    fn reload(&mut self, request: ReloadRequest) {
+        if let Some(reloader) = self.reloader.as_mut() {
+            return reloader.ask(request);
+        }
+        log::warn!("the configuration is not read again: the supervisor is stopping");
+        // Dropping the request tells the asker that nobody will answer.
+        drop(request);
     }
 
     fn answer_until_over(
@@ -164,9 +194,11 @@ impl Desk {
                 recv(ended) -> end => return end.unwrap_or(Ended::Badly),
                 recv(pressed) -> message => match message {
                     Ok(message) => {
-                        log::warn!("{}", message.sentence());
                         if let SignalMessage::Stop { urgency: level, .. } = message {
+                            log::warn!("{}", message.sentence());
                             urgency.raise(level);
+                        } else {
+                            self.heed(message);
                         }
                     }
                     Err(_) => pressed = crossbeam::channel::never(),
@@ -195,6 +227,7 @@ impl Desk {
                 Some(supervisor) => supervisor.poke(request),
                 None => drop(request),
             },
+            Command::Reload(request) => self.reload(request),
             Command::NotifyTest { target, by, reply } => {
                 if let Some(answer) = self.test(&target, by) {
                     let _ = reply.try_send(answer);

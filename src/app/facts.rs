@@ -7,7 +7,8 @@ use std::sync::Arc;
 use parking_lot::RwLock;
 
 use crate::clock::{self, Mono, Wall};
-use crate::control::sources::SupervisorFacts;
+use crate::config::Counts;
+use crate::control::sources::{ConfigurationFacts, SupervisorFacts};
 use crate::procfs;
 use crate::store::Store;
 
@@ -34,10 +35,17 @@ impl Issues {
     }
 }
 
-/// What does not change while it runs.
+/// What a reload changes.
+#[derive(Debug)]
+struct Known {
+    name: String,
+    configuration: ConfigurationFacts,
+}
+
+/// Who it is; clones share what changes of it.
 #[derive(Clone, Debug)]
 pub(super) struct Identity {
-    pub name: String,
+    known: Arc<RwLock<Known>>,
     pub config: PathBuf,
     pub started_at: Wall,
     pub started: Mono,
@@ -45,12 +53,37 @@ pub(super) struct Identity {
 
 impl Identity {
     pub fn new(name: &str, config: PathBuf) -> Self {
-        Self {
+        let known = Known {
             name: name.to_owned(),
+            configuration: ConfigurationFacts {
+                version: 1,
+                loaded_at: clock::wall(),
+                scans: 0,
+                parses: 0,
+            },
+        };
+        Self {
+            known: Arc::new(RwLock::new(known)),
             config,
             started_at: clock::wall(),
             started: clock::mono(),
         }
+    }
+
+    /// The configuration was looked at on disk.
+    pub fn scanned(&self, counts: Counts) {
+        let configuration = &mut self.known.write().configuration;
+        configuration.scans = counts.scans;
+        configuration.parses = counts.parses;
+    }
+
+    /// Another configuration counts.
+    pub fn reloaded(&self, name: &str) {
+        let now = clock::wall();
+        let mut known = self.known.write();
+        name.clone_into(&mut known.name);
+        known.configuration.version += 1;
+        known.configuration.loaded_at = now;
     }
 
     /// The facts at this moment.
@@ -63,8 +96,13 @@ impl Identity {
                 degraded.what, degraded.since
             ));
         }
+        let (name, configuration) = {
+            let known = self.known.read();
+            (known.name.clone(), known.configuration)
+        };
         SupervisorFacts {
-            name: self.name.clone(),
+            name,
+            configuration,
             version: env!("CARGO_PKG_VERSION"),
             pid: std::process::id(),
             started_at: self.started_at,

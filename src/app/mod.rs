@@ -17,6 +17,7 @@
 //! | supervisor | supervise | the last handle is dropped |
 //! | control, control-conn | control | `Server::stop` |
 //! | relay | app | the rooms that ring it are gone |
+//! | config | app | never joined: a disk that hangs may hold it |
 //! | shutdown, stop-… | app, shutdown | the shutdown is over |
 
 mod commands;
@@ -28,6 +29,7 @@ mod notices;
 mod ports;
 mod probing;
 mod relay;
+mod reload;
 mod start;
 
 use std::ffi::OsString;
@@ -36,7 +38,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::child::{self, FileLimit};
-use crate::config::Loaded;
+use crate::config::{Definitions, Loaded};
 use crate::logs;
 pub use start::StartError;
 
@@ -75,12 +77,13 @@ pub struct RunOptions {
     pub exit_when_done: bool,
 }
 
-/// Starts everything the configuration says and serves until the end.
+/// Starts everything the configuration says and serves until the end. `definitions` is where it was `loaded` from, for
+/// reloads.
 ///
 /// # Errors
 /// It could not start; nothing was begun.
-pub fn run(loaded: Loaded, how: RunOptions) -> Result<Ended, StartError> {
-    Ok(start::start(loaded, how)?.serve())
+pub fn run(loaded: Loaded, definitions: Definitions, how: RunOptions) -> Result<Ended, StartError> {
+    Ok(start::start(loaded, definitions, how)?.serve())
 }
 
 /// The process of [`child::exec`], which becomes a program.

@@ -96,6 +96,10 @@ impl Ports for SupervisionPorts {
     fn unprobe(&self, run: RunId) {
         self.probes.end(run);
     }
+
+    fn gone(&self, instance: &InstanceName) {
+        self.metrics.forget(instance);
+    }
 }
 
 /// The journal's way into the database.

@@ -15,11 +15,12 @@ use super::notices::Notices;
 use super::ports::{HolderKeeper, StoreOutbox, StoreSink, SupervisionPorts};
 use super::probing;
 use super::relay::{self, Bells, Relay};
+use super::reload::Reloader;
 use crate::alert::Alert;
 use crate::cache::{Cache, Key};
 use crate::child::{self, FileLimit};
 use crate::clock;
-use crate::config::Loaded;
+use crate::config::{Definitions, Loaded};
 use crate::control::conn::Listener;
 use crate::control::handler::Api;
 use crate::control::registry::{Entry, Places, Registration};
@@ -96,10 +97,17 @@ pub(super) struct Running {
     pub idle: Receiver<Vec<InstanceName>>,
     /// Those that failed, once it ends because all work is done.
     pub failed: Vec<InstanceName>,
+    pub identity: Identity,
+    /// Taken by who serves.
+    pub reloader: Option<Reloader>,
 }
 
 /// Starts everything.
-pub(super) fn start(loaded: Loaded, how: RunOptions) -> Result<Running, StartError> {
+pub(super) fn start(
+    loaded: Loaded,
+    definitions: Definitions,
+    how: RunOptions,
+) -> Result<Running, StartError> {
     let ground = Ground::prepare(loaded.settings)?;
     let (rooms, left) = Rooms::open(&ground)?;
     rooms
@@ -108,7 +116,9 @@ pub(super) fn start(loaded: Loaded, how: RunOptions) -> Result<Running, StartErr
     let (say_idle, idle) = idle_bell(how.exit_when_done);
     let (supervisor, supervisor_thread) = supervise(&ground, &rooms, left.legacy, say_idle)?;
     let (orders, commands) = bounded(limits::CONTROL_COMMANDS);
+    rooms.identity.scanned(definitions.counts());
     let sources = rooms.sources(orders);
+    let reloader = Reloader::start(definitions)?;
     let (server, registration) = open_control(&ground.settings, sources, &rooms.issues);
     log::info!(
         "{} supervises {} instances; Ctrl-C stops everything",
@@ -122,7 +132,6 @@ pub(super) fn start(loaded: Loaded, how: RunOptions) -> Result<Running, StartErr
         signals,
         pressed,
         lock,
-        ..
     } = ground;
     let Rooms {
         store,
@@ -135,6 +144,7 @@ pub(super) fn start(loaded: Loaded, how: RunOptions) -> Result<Running, StartErr
         board,
         probes,
         relay,
+        identity,
         ..
     } = rooms;
     Ok(Running {
@@ -161,6 +171,8 @@ pub(super) fn start(loaded: Loaded, how: RunOptions) -> Result<Running, StartErr
         lock,
         idle,
         failed: Vec::new(),
+        identity,
+        reloader: Some(reloader),
     })
 }
 
@@ -194,7 +206,8 @@ fn supervise(
     })
 }
 
-fn instances(settings: &Settings) -> usize {
+/// Instances of all programs.
+pub(super) fn instances(settings: &Settings) -> usize {
     settings
         .programs
         .iter()

@@ -109,6 +109,11 @@ impl FileLimit {
         }
     }
 
+    /// Raises it further, when `instances` have become too many for it.
+    pub fn raise_again(&self, instances: usize) {
+        let _ = Self::raise(instances);
+    }
+
     /// Sets the limit of this process back to what it was started with.
     pub(super) fn give_back(self) {
         if let Err(error) = setrlimit(Resource::Nofile, self.original) {

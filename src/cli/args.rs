@@ -56,6 +56,8 @@ pub enum Command {
         #[arg(value_name = "SIGNAL")]
         signal: String,
     },
+    /// Read the configuration again; only what changed in it is touched
+    Reload(ReloadArgs),
     /// Stop every program and end the supervisor
     Shutdown {
         /// Leave the programs running; the next `run` takes them over
@@ -168,6 +170,20 @@ pub struct VerbArgs {
     /// Programs, instances (`web:0`), globs (`web*`), `tag:NAME`, or `all`
     #[arg(required = true, value_name = "NAME")]
     pub names: Vec<String>,
+    /// Return when it has begun
+    #[arg(long)]
+    pub no_wait: bool,
+}
+
+/// `reload`.
+#[derive(Clone, Copy, Debug, Default, clap::Args)]
+pub struct ReloadArgs {
+    /// Say what would happen and why, and change nothing
+    #[arg(long)]
+    pub plan: bool,
+    /// One JSON object
+    #[arg(long)]
+    pub json: bool,
     /// Return when it has begun
     #[arg(long)]
     pub no_wait: bool,

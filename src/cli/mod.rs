@@ -9,6 +9,7 @@ mod format;
 mod inbox;
 mod notify;
 mod output;
+mod reload;
 mod run;
 mod status;
 mod stored;
@@ -64,6 +65,7 @@ fn dispatch(args: Args) -> Result<ExitCode, Failure> {
         Command::Stop(asked) => verbs::verb(&place, verbs::STOP, &asked),
         Command::Restart(asked) => verbs::verb(&place, verbs::RESTART, &asked),
         Command::Signal { names, signal } => verbs::signal(&place, &signal, &names),
+        Command::Reload(asked) => reload::reload(&place, asked, &mut Out::stdout()),
         Command::Shutdown {
             leave_running,
             no_wait,

@@ -6,7 +6,7 @@ use super::args::RunArgs;
 use super::connect::Place;
 use super::output::{Failure, Out, chain, complain_plainly};
 use crate::app::{Ended, RunOptions, StartError};
-use crate::config::{self, Loaded};
+use crate::config::{Definitions, Loaded};
 use crate::store::lock::LockError;
 
 /// `jikimi run`.
@@ -14,7 +14,8 @@ pub fn run(place: &Place, asked: RunArgs) -> Result<ExitCode, Failure> {
     let how = RunOptions {
         exit_when_done: asked.exit_when_done,
     };
-    match crate::app::run(load(place)?, how) {
+    let (loaded, definitions) = load(place)?;
+    match crate::app::run(loaded, definitions, how) {
         Ok(Ended::Well) => Ok(ExitCode::SUCCESS),
         Ok(Ended::Badly) => Ok(ExitCode::FAILURE),
         Ok(Ended::Replaced(with)) => Err(Failure::Failed(format!(
@@ -38,7 +39,7 @@ pub fn run(place: &Place, asked: RunArgs) -> Result<ExitCode, Failure> {
 
 /// `jikimi check`.
 pub fn check(place: &Place, out: &mut Out) -> Result<(), Failure> {
-    let loaded = load(place)?;
+    let (loaded, _) = load(place)?;
     let settings = &loaded.settings;
     out.line(&format!(
         "{} is valid: {}, {}, {}",
@@ -56,14 +57,14 @@ fn count(n: usize, noun: &str) -> String {
     }
 }
 
-fn load(place: &Place) -> Result<Loaded, Failure> {
-    let path = place.find_config()?;
-    let loaded = config::load(&path, &place.env).map_err(|faults| {
+fn load(place: &Place) -> Result<(Loaded, Definitions), Failure> {
+    let mut definitions = Definitions::new(place.find_config()?, place.env.clone());
+    let loaded = definitions.load().map_err(|faults| {
         complain_plainly(&faults.to_string());
         Failure::Config("the configuration is not valid, so nothing was done".to_owned())
     })?;
     for warning in &loaded.warnings {
         complain_plainly(&format!("{warning} (a warning)"));
     }
-    Ok(loaded)
+    Ok((loaded, definitions))
 }

@@ -209,6 +209,12 @@ mod tests {
     fn status() -> Status {
         Status {
             supervisor: SupervisorStatus {
+                configuration: crate::control::sources::ConfigurationFacts {
+                    version: 1,
+                    loaded_at: Wall::from_millis(0),
+                    scans: 1,
+                    parses: 1,
+                },
                 name: "box-1".to_owned(),
                 version: "0.1.0".to_owned(),
                 pid: 99,

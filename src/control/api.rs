@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::sources::SupervisorFacts;
+use super::sources::{ConfigurationFacts, SupervisorFacts};
 use crate::clock::{Mono, Wall};
 use crate::ids::{DeliveryId, EventId, IncidentId, RunId};
 use crate::model::command::VerbResult;
 use crate::model::delivery::DeliveryState;
 use crate::model::event::{Event, Exit, Facts, Severity};
 use crate::model::name::InstanceName;
+use crate::model::reload::Plan;
 use crate::model::sample::Sample;
 use crate::model::status::{Desired, Health, PhaseName};
 use crate::model::target::TargetView;
@@ -44,6 +45,8 @@ pub struct SupervisorStatus {
     pub uptime_s: f64,
     /// The configuration file.
     pub config: String,
+    /// The configuration in memory.
+    pub configuration: ConfigurationFacts,
     /// Its threads.
     pub threads: u64,
     /// Its resident set.
@@ -188,6 +191,22 @@ pub struct VerbAnswer {
     pub results: Vec<VerbResult>,
 }
 
+/// The answer to `reload`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ReloadAnswer {
+    /// Everything is as the plan says, as far as it was waited for.
+    pub ok: bool,
+    /// Nothing was changed: only the plan was asked for.
+    pub is_plan: bool,
+    /// What changes.
+    #[serde(flatten)]
+    pub plan: Plan,
+    /// What is odd about the configuration.
+    pub warnings: Vec<String>,
+    /// What became of the instances that were touched.
+    pub results: Vec<VerbResult>,
+}
+
 /// The answer to `shutdown`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ShutdownAnswer {
@@ -234,6 +253,7 @@ fn supervisor(facts: SupervisorFacts, now: Mono) -> SupervisorStatus {
         started_at: facts.started_at,
         uptime_s: seconds(now.since(facts.started)),
         config: facts.config.display().to_string(),
+        configuration: facts.configuration,
         threads: facts.threads,
         rss_bytes: facts.rss_bytes,
         open_files: facts.open_files,

@@ -45,6 +45,8 @@ pub enum ClientError {
         status: u16,
         /// Its sentence.
         detail: String,
+        /// What is wrong in detail, a line each, when it says so.
+        faults: Vec<String>,
     },
     /// The connection ended without an answer: most likely the supervisor did.
     #[error("the supervisor ended before it answered")]
@@ -244,9 +246,12 @@ fn refusal(head: &Head, body: &[u8]) -> ClientError {
         Some(detail) => detail.to_owned(),
         None => format!("the supervisor answered with status {}", head.status),
     };
+    let faults = problem.get("faults").and_then(Value::as_array);
+    let faults = faults.into_iter().flatten().filter_map(Value::as_str);
     ClientError::Refused {
         status: head.status,
         detail,
+        faults: faults.map(str::to_owned).collect(),
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crossbeam::channel::{Receiver, RecvTimeoutError, bounded};
 use serde_json::json;
 
-use super::api::{self, EventLine, Parts, ShutdownAnswer, TestAnswer, VerbAnswer};
+use super::api::{self, EventLine, Parts, ReloadAnswer, ShutdownAnswer, TestAnswer, VerbAnswer};
 use super::conn::Peer;
 use super::explain;
 use super::http::Request;
@@ -20,6 +20,7 @@ use crate::limits;
 use crate::model::command::{
     Command, Ending, Poke, PokeRequest, UnknownTarget, Verb, VerbReply, VerbRequest,
 };
+use crate::model::reload::{Refusal, ReloadRequest};
 
 /// The API over its sources.
 pub struct Api {
@@ -85,6 +86,7 @@ impl Api {
                 call,
             ),
             Route::Poke { poke, patterns } => self.poke(poke, patterns, call),
+            Route::Reload { is_plan, wait } => self.reload((is_plan, wait), by, call),
             Route::Shutdown(true) => self.shutdown(by, Ending::Leave, call),
             Route::Shutdown(false) => self.shutdown(by, Ending::Stop, call),
             Route::Upgrade(file) => self.upgrade(by, file, call),
@@ -195,6 +197,42 @@ impl Api {
             reply,
         }))?;
         verb_answer(wait_for(&answer, call)?, 200)
+    }
+
+    fn reload(
+        &self,
+        (is_plan, wait): (bool, bool),
+        by: String,
+        call: &Call,
+    ) -> Result<Response, Problem> {
+        let _slot = call.long_slot().ok_or_else(too_many)?;
+        let (reply, answer) = bounded(1);
+        self.send(Command::Reload(ReloadRequest {
+            is_plan,
+            by,
+            reply: Some(reply),
+        }))?;
+        let accepted = match wait_for(&answer, call)? {
+            Ok(accepted) => accepted,
+            Err(Refusal::NotNow(why)) => return Err(Problem::new(503, why)),
+            Err(Refusal::Faults(faults)) => {
+                let detail = "the configuration is not valid; everything goes on as it was";
+                return Err(Problem::new(422, detail).with("faults", faults));
+            }
+        };
+        let results = match accepted.done {
+            Some(done) if wait => wait_for(&done, call)?,
+            Some(_) | None => Vec::new(),
+        };
+        let status = if wait || is_plan { 200 } else { 202 };
+        let answer = ReloadAnswer {
+            ok: results.iter().all(|result| result.ok),
+            is_plan,
+            plan: accepted.plan,
+            warnings: accepted.warnings,
+            results,
+        };
+        Ok(Response::json(status, &answer))
     }
 
     /// Only for who could as well run the file himself.

@@ -51,6 +51,13 @@ pub enum Route {
         /// As of a verb.
         patterns: Vec<String>,
     },
+    /// Read the configuration again.
+    Reload {
+        /// Say what would happen, and change nothing.
+        is_plan: bool,
+        /// Answer when it is done.
+        wait: bool,
+    },
     /// End the supervisor.
     Shutdown(bool),
     /// Become this file and leave the programs running.
@@ -96,6 +103,7 @@ fn resource(rest: &[&str], request: &Request) -> Option<Resource> {
             flag(request, "leave_running", false).map(Route::Shutdown),
         ),
         ["upgrade"] => (POST, upgrade(request)),
+        ["reload"] => (POST, reload(request)),
         ["programs", name, "explain"] => (GET, explain(name, request).map(Route::Explain)),
         ["programs", name, "signal"] => (POST, signal(name, request)),
         ["programs", name, verb] => (POST, program_verb(name, verb, request)?),
@@ -120,6 +128,12 @@ fn program_verb(name: &str, verb: &str, request: &Request) -> Option<Result<Rout
         patterns,
         wait,
     }))
+}
+
+fn reload(request: &Request) -> Result<Route, Problem> {
+    let is_plan = flag(request, "plan", false)?;
+    let wait = flag(request, "wait", true)?;
+    Ok(Route::Reload { is_plan, wait })
 }
 
 fn upgrade(request: &Request) -> Result<Route, Problem> {

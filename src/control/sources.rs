@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam::channel::Sender;
+use serde::{Deserialize, Serialize};
 
 use super::api::DeliveryLine;
 use crate::clock::{Mono, Wall};
@@ -54,6 +55,8 @@ pub struct SupervisorFacts {
     pub started: Mono,
     /// The configuration file, absolute.
     pub config: PathBuf,
+    /// What is known of the configuration.
+    pub configuration: ConfigurationFacts,
     /// Its threads.
     pub threads: u64,
     /// Its resident set.
@@ -62,6 +65,19 @@ pub struct SupervisorFacts {
     pub open_files: u64,
     /// What is wrong with it, a sentence each; empty is healthy.
     pub issues: Vec<String>,
+}
+
+/// The configuration in memory, and what it took to get it there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConfigurationFacts {
+    /// 1 at the start; rises with each reload.
+    pub version: u64,
+    /// When it was taken up.
+    pub loaded_at: Wall,
+    /// Times it was looked for on disk.
+    pub scans: u64,
+    /// Files that were parsed.
+    pub parses: u64,
 }
 
 /// Reading what is stored.

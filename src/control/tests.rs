@@ -269,6 +269,12 @@ fn target() -> TargetView {
 
 fn facts() -> SupervisorFacts {
     SupervisorFacts {
+        configuration: crate::control::sources::ConfigurationFacts {
+            version: 1,
+            loaded_at: Wall::from_millis(0),
+            scans: 1,
+            parses: 1,
+        },
         name: "box-1".to_owned(),
         version: "0.1.0",
         pid: 99,
@@ -299,6 +305,7 @@ fn status_has_every_key_of_the_contract() {
         keys(&status["supervisor"]),
         [
             "config",
+            "configuration",
             "health",
             "issues",
             "name",
@@ -569,6 +576,7 @@ fn an_unknown_target_is_refused_with_a_sentence() {
     let Err(ClientError::Refused {
         status: 404,
         detail,
+        ..
     }) = asked
     else {
         panic!("{asked:?}");

@@ -86,6 +86,11 @@ impl Metrics {
         self.tell(Message::Watch(Arc::new(member), interval));
     }
 
+    /// From now on the host is sampled every `interval`.
+    pub fn watch_host(&self, interval: Duration) {
+        self.tell(Message::Host(interval));
+    }
+
     /// The run has ended. Said late, about a run that was replaced already, it changes nothing.
     pub fn unwatch(&self, instance: &InstanceName, run: RunId) {
         self.tell(Message::Unwatch(instance.clone(), run));

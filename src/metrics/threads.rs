@@ -25,6 +25,8 @@ pub(super) enum Message {
     Watch(Arc<Member>, Duration),
     Unwatch(InstanceName, RunId),
     Forget(InstanceName),
+    /// Sample the host that often.
+    Host(Duration),
     /// Nobody of this run is alive, and nobody said that it ended.
     Gone(Arc<Member>),
     /// The sampling thread with this number has nothing left to do but to return.
@@ -144,6 +146,7 @@ impl Keeper {
                 self.leave(&instance);
                 self.shared.memory.forget(&instance);
             }
+            Message::Host(interval) => self.watch_host(interval),
             Message::Ended(id) => self.reap(id),
             Message::Finish(..) => {}
         }
@@ -162,6 +165,17 @@ impl Keeper {
         self.places
             .insert(member.instance.clone(), (id, member.run));
         self.posts[at].edit(|roster| roster.members.push(member));
+        self.release_empty();
+        self.ensure_threads();
+    }
+
+    fn watch_host(&mut self, interval: Duration) {
+        let wanted = interval.clamp(limits::SAMPLE_INTERVAL_MIN, limits::SAMPLE_INTERVAL_MAX);
+        for post in &self.posts {
+            post.edit(|roster| roster.host = false);
+        }
+        let at = self.post_for(wanted);
+        self.posts[at].edit(|roster| roster.host = true);
         self.release_empty();
         self.ensure_threads();
     }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::name::{InstanceName, UnknownName};
 use super::program::Signal;
+use super::reload::ReloadRequest;
 use super::status::PhaseName;
 use crate::ids::DeliveryId;
 
@@ -17,6 +18,8 @@ pub enum Command {
     Verb(VerbRequest),
     /// Signal running instances.
     Poke(PokeRequest),
+    /// Read the configuration again.
+    Reload(ReloadRequest),
     /// End the supervisor cleanly. Answered once it has been accepted.
     Shutdown {
         /// Who asked.

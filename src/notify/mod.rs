@@ -37,6 +37,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crossbeam::channel::{Receiver, Sender, bounded};
+use parking_lot::RwLock;
 
 use self::board::Board;
 pub use self::dispatcher::Emit;
@@ -131,6 +132,7 @@ pub struct Notify {
     inbox: Sender<Message>,
     woken: Arc<AtomicBool>,
     board: Arc<Board>,
+    host: Arc<RwLock<Arc<str>>>,
     threads: Vec<JoinHandle<()>>,
     ended: Receiver<()>,
 }
@@ -146,10 +148,11 @@ impl Notify {
         let (inbox, letters) = bounded(limits::NOTIFY_INBOX);
         let (jobs, work) = bounded(setup.settings.queue.clamp(1, limits::NOTIFY_QUEUE_MAX));
         let (end, ended) = bounded(0);
+        let host = Arc::new(RwLock::new(setup.host));
         let bench = Arc::new(Bench {
             client: setup.client,
             outbox: Arc::clone(&setup.outbox),
-            host: setup.host,
+            host: Arc::clone(&host),
             board: Arc::clone(&board),
         });
         let mut threads = Vec::new();
@@ -179,6 +182,7 @@ impl Notify {
             inbox,
             woken,
             board,
+            host,
             threads,
             ended,
         })
@@ -199,8 +203,10 @@ impl Notify {
         Arc::clone(&self.board)
     }
 
-    /// Takes up a changed configuration: a changed target begins anew, a removed one ends.
-    pub fn configure(&self, targets: Vec<Arc<TargetSpec>>) {
+    /// Takes up a changed configuration: a changed target begins anew, a removed one ends. `host` is the supervisor's
+    /// name.
+    pub fn configure(&self, targets: Vec<Arc<TargetSpec>>, host: Arc<str>) {
+        *self.host.write() = host;
         send(&self.inbox, Message::Configure(targets));
     }
 

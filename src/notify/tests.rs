@@ -233,7 +233,8 @@ fn a_changed_configuration_revives_a_target_that_was_gone() {
     rig.add(delivery("ops"));
     rig.told.wait(1);
     let changed = target("ops", webhook_to(fine.url("/")));
-    rig.notify.configure(vec![std::sync::Arc::new(changed)]);
+    rig.notify
+        .configure(vec![std::sync::Arc::new(changed)], "box-1".into());
     rig.outbox.wait_settled(2);
     assert_eq!(count(&rig, "ops", DeliveryState::Delivered), 1);
     let kinds: Vec<EventKind> = rig.told.wait(2).iter().map(|e| e.kind).collect();

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam::channel::{Receiver, Sender};
+use parking_lot::RwLock;
 
 use super::Message;
 use super::attempt::{Attempt, Report};
@@ -41,7 +42,7 @@ pub(super) struct Done {
 pub(super) struct Bench {
     pub(super) client: Arc<Client>,
     pub(super) outbox: Arc<dyn Outbox>,
-    pub(super) host: Arc<str>,
+    pub(super) host: Arc<RwLock<Arc<str>>>,
     pub(super) board: Arc<Board>,
 }
 
@@ -96,12 +97,13 @@ impl Bench {
     }
 
     fn attempt(&self, job: &Job, started: Mono) -> Report {
+        let host = Arc::clone(&*self.host.read());
         let own = started + job.spec.timeout.min(limits::ATTEMPT_MAX);
         Attempt {
             client: &self.client,
             spec: &job.spec,
             leased: &job.leased,
-            host: &self.host,
+            host: &host,
             moved_to: job.moved_to.clone(),
             deadline: job.deadline.map_or(own, |end| end.min(own)),
         }

@@ -245,6 +245,11 @@ impl Store {
         }
     }
 
+    /// From now on raw samples are kept for so long.
+    pub fn keep_raw_for(&self, kept: Duration) {
+        self.inner.shared.keep_raw_for(kept);
+    }
+
     /// Flushes, folds the `-wal` file in and ends the writer, all within about `timeout`. Nothing can be
     /// handed over afterwards; reading still works. A second call does nothing.
     pub fn close(&self, timeout: Duration) -> Flushed {

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Duration;
 
 use crossbeam::channel::{Receiver, Sender, bounded};
@@ -41,6 +41,7 @@ impl Store {
         let checkpoint = &options.checkpoint;
         let buffer = CheckpointBuffer::new(checkpoint.interval, checkpoint.batch, now);
         let shared = shared(buffer, &counters, !opening.has_released);
+        shared.keep_raw_for(options.retention_raw);
         let readers = readers(&path, options.store.pool, counters)?;
         let writer = Writer {
             conn,
@@ -48,7 +49,7 @@ impl Store {
             durability,
             shared: Arc::clone(&shared),
             wakers: options.wakers.clone(),
-            retention: Retention::new(options.retention_raw, now),
+            retention: Retention::new(now),
             judge: Judge::default(),
             pause_until: Mono::default(),
             has_news: false,
@@ -123,6 +124,7 @@ fn shared(
         changed: Condvar::new(),
         stranded: Mutex::default(),
         has_old_leases: AtomicBool::new(has_old_leases),
+        raw_kept_ms: AtomicU64::new(u64::MAX),
     })
 }
 

@@ -16,34 +16,33 @@ const VACUUM: Sql = Sql::seek(
 );
 const FREE_PAGES: Sql = Sql::seek("count free pages", "PRAGMA freelist_count");
 
-/// When the next bite is due, and how old is too old.
+/// When the next bite is due.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Retention {
-    raw: Duration,
     next: Mono,
 }
 
 impl Retention {
-    /// Raw samples older than `raw` go; the first look is a while after `now`, when starting is over.
-    pub(super) fn new(raw: Duration, now: Mono) -> Self {
+    /// The first look is a while after `now`, when starting is over.
+    pub(super) fn new(now: Mono) -> Self {
         Self {
-            raw,
             next: now + limits::STORE_SAMPLES_WAIT,
         }
     }
 
-    pub(super) fn due(&self) -> Mono {
+    pub(super) fn due(self) -> Mono {
         self.next
     }
 
-    /// Takes one bite. Comes back soon while there is more, else after a pause.
+    /// Takes one bite; raw samples older than `raw` go. Comes back soon while there is more, else after a pause.
     pub(super) fn bite(
         &mut self,
         conn: &WriteConn<'_>,
         (now, wall): (Mono, Wall),
+        raw: Duration,
     ) -> Result<usize, StoreError> {
         self.next = now + limits::RETENTION_PAUSE;
-        let deleted = conn.transact(|tx| queries::retention::bite(tx, wall, self.raw))?;
+        let deleted = conn.transact(|tx| queries::retention::bite(tx, wall, raw))?;
         conn.counters.expired_rows.add(deleted);
         let freed = vacuum(conn.conn)?;
         if deleted > 0 || freed {

@@ -7,6 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use crossbeam::channel::Sender;
 use parking_lot::{Condvar, Mutex};
@@ -39,9 +40,20 @@ pub(super) struct Shared {
     pub(super) stranded: Mutex<Vec<DeliveryId>>,
     /// Leases of the supervisor before are still to be put back.
     pub(super) has_old_leases: AtomicBool,
+    /// `metrics.retention.raw`, in milliseconds.
+    pub(super) raw_kept_ms: AtomicU64,
 }
 
 impl Shared {
+    pub(super) fn keep_raw_for(&self, kept: Duration) {
+        let millis = u64::try_from(kept.as_millis()).unwrap_or(u64::MAX);
+        self.raw_kept_ms.store(millis, Ordering::Relaxed);
+    }
+
+    fn raw_kept(&self) -> Duration {
+        Duration::from_millis(self.raw_kept_ms.load(Ordering::Relaxed))
+    }
+
     /// The health with the figures of this moment.
     pub(super) fn health(&self) -> StoreHealth {
         let degraded = self.health.lock().degraded.clone();
@@ -422,7 +434,8 @@ impl Writer {
     fn retain(&mut self) {
         let now = (clock::mono(), clock::wall());
         let mut retention = self.retention;
-        let outcome = self.attempt(|conn| retention.bite(conn, now));
+        let raw = self.shared.raw_kept();
+        let outcome = self.attempt(|conn| retention.bite(conn, now, raw));
         // Also after a failure: what could not be deleted is old for the next bite too.
         self.retention = retention;
         if let Err(fault) = outcome {

@@ -235,6 +235,9 @@ impl Actor {
 
     /// One input for one slot, and everything that follows from it.
     pub fn feed(&mut self, slot: usize, input: Input) {
+        if !self.slots[slot].hears(&input) {
+            return;
+        }
         let mut inputs: Vec<Input> = self.hold_back(slot, input).into_iter().collect();
         while let Some(input) = inputs.pop() {
             let spec = Arc::clone(&self.slots[slot].spec);

@@ -12,7 +12,7 @@ use crossbeam::channel::Sender;
 
 use super::Measured;
 use super::actor::Actor;
-use super::machine::{After, Down, Input, State};
+use super::machine::{After, Down, Input, Instance, State};
 use super::order::Graph;
 use super::requests::{Asked, result};
 use super::slot::{Obstacle, Slot};
@@ -173,7 +173,8 @@ impl Actor {
         let keys = restart_keys(&old, spec);
         if !keys.is_empty() {
             let verb = match &slot.instance.state {
-                State::Starting { .. } | State::Running { .. } => {
+                // A spawn under way is of the program as it was.
+                State::Spawning | State::Starting { .. } | State::Running { .. } => {
                     slot.place.due = Some(Demand {
                         trigger: Trigger::Reload,
                         cause: because(&keys),
@@ -189,7 +190,6 @@ impl Actor {
                 State::Down(Down::Stopped | Down::Exited { .. })
                 | State::Waiting
                 | State::Clearing { .. }
-                | State::Spawning
                 | State::Stopping(_) => None,
             };
             changes
@@ -328,10 +328,13 @@ impl Actor {
             | State::Spawning
             | State::Backoff { .. } => false,
         };
-        if !is_asked {
-            self.feed(at, Input::Stop);
+        if is_asked {
+            return false;
         }
-        !is_asked
+        let before = slot.instance.state.clone();
+        self.feed(at, Input::Stop);
+        // A spawn under way is stopped once it is over.
+        self.slots[at].instance.state != before
     }
 
     /// Whether another one that leaves needs it and is not down.
@@ -347,6 +350,8 @@ impl Actor {
     fn let_go(&mut self, at: usize) {
         let slot = &mut self.slots[at];
         slot.place.standing = Standing::Gone;
+        // Nobody is to count what it went through.
+        slot.instance = Instance::new();
         self.ports.gone(&slot.name);
         self.order.retain(|other| *other != at);
         self.touch(at);
@@ -363,12 +368,12 @@ impl Actor {
                 }
                 slot.place.due.clone().map(|due| Input::Demand(*run, due))
             }
+            State::Spawning => return false,
             // It ended by itself meanwhile: what changed may be what it needs.
             State::Backoff { .. } | State::Down(Down::Fatal { .. }) => Some(Input::Start),
             State::Down(Down::Stopped | Down::Exited { .. })
             | State::Waiting
             | State::Clearing { .. }
-            | State::Spawning
             | State::Stopping(_) => None,
         };
         self.slots[at].place.due = None;
@@ -428,6 +433,18 @@ impl Item {
 }
 
 impl Slot {
+    /// Whether `input` is for it: one that went hears nothing, and nobody starts one that leaves.
+    pub(super) fn hears(&self, input: &Input) -> bool {
+        match self.place.standing {
+            Standing::Configured => true,
+            Standing::Leaving => !matches!(
+                input,
+                Input::Start | Input::Restart | Input::Demand(..) | Input::Ready
+            ),
+            Standing::Gone => false,
+        }
+    }
+
     /// What is told of an end that comes because the slot left the configuration.
     pub(super) fn tell_leaving(&self, kind: EventKind, facts: &mut Facts) {
         let is_end = matches!(
@@ -449,12 +466,10 @@ fn is_in_the_way(slot: &Slot) -> bool {
             .after
             .demand()
             .is_some_and(|demand| demand.trigger == Trigger::Reload),
-        State::Starting { .. } | State::Running { .. } => slot.place.due.is_some(),
-        State::Down(_)
-        | State::Waiting
-        | State::Clearing { .. }
-        | State::Spawning
-        | State::Backoff { .. } => false,
+        State::Spawning | State::Starting { .. } | State::Running { .. } => {
+            slot.place.due.is_some()
+        }
+        State::Down(_) | State::Waiting | State::Clearing { .. } | State::Backoff { .. } => false,
     };
     gives_way || slot.place.standing == Standing::Leaving
 }

@@ -3,11 +3,12 @@
 
 use std::fmt::Write as _;
 use std::io::IsTerminal as _;
+use std::sync::{Arc, OnceLock};
 
 use env_logger::Logger as Filter;
 use log::kv::{self, Key, Value, VisitSource};
 use log::{Level, LevelFilter, Metadata, Record};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 
 use super::Terminal;
 use super::repeat::{Repeated, Repeats};
@@ -53,13 +54,42 @@ pub fn install(terminal: &Terminal, settings: &LogSettings) -> Result<(), log::S
         (LogFormat::Text, false) => Style::Plain,
     };
     let logger = Logger::new(terminal.clone(), settings.level, filter.as_deref(), style);
-    log::set_max_level(logger.filter.filter());
-    log::set_boxed_logger(Box::new(logger))
+    let shared = Arc::clone(&logger.filter);
+    let max_level = shared.read().filter();
+    log::set_boxed_logger(Box::new(logger))?;
+    log::set_max_level(max_level);
+    // The first that is set stays, as the logger itself does.
+    let _ = INSTALLED.set(shared);
+    Ok(())
+}
+
+/// The filter of the logger of this process.
+static INSTALLED: OnceLock<Arc<RwLock<Filter>>> = OnceLock::new();
+
+/// Shows records of `level` and above from now on, but for what [`FILTER_VARIABLE`] says.
+pub fn set_level(level: LevelFilter) {
+    let Some(installed) = INSTALLED.get() else {
+        return;
+    };
+    let variable = std::env::var(FILTER_VARIABLE).ok();
+    let filter = filter(level, variable.as_deref());
+    log::set_max_level(filter.filter());
+    let before = std::mem::replace(&mut *installed.write(), filter);
+    drop(before);
+}
+
+fn filter(level: LevelFilter, variable: Option<&str>) -> Filter {
+    let mut builder = env_logger::Builder::new();
+    builder.filter_level(level);
+    if let Some(variable) = variable.filter(|v| !v.trim().is_empty()) {
+        builder.parse_filters(variable);
+    }
+    builder.build()
 }
 
 pub(super) struct Logger {
     terminal: Terminal,
-    filter: Filter,
+    filter: Arc<RwLock<Filter>>,
     style: Style,
     repeats: Mutex<Repeats>,
 }
@@ -71,14 +101,9 @@ impl Logger {
         filter: Option<&str>,
         style: Style,
     ) -> Self {
-        let mut builder = env_logger::Builder::new();
-        builder.filter_level(level);
-        if let Some(filter) = filter.filter(|f| !f.trim().is_empty()) {
-            builder.parse_filters(filter);
-        }
         Self {
             terminal,
-            filter: builder.build(),
+            filter: Arc::new(RwLock::new(self::filter(level, filter))),
             style,
             repeats: Mutex::new(Repeats::default()),
         }
@@ -107,11 +132,11 @@ impl Logger {
 impl log::Log for Logger {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         let is_capped = metadata.level() > Level::Warn && is_secretive(metadata.target());
-        !is_capped && self.filter.enabled(metadata)
+        !is_capped && self.filter.read().enabled(metadata)
     }
 
     fn log(&self, record: &Record<'_>) {
-        if !self.enabled(record.metadata()) || !self.filter.matches(record) {
+        if !self.enabled(record.metadata()) || !self.filter.read().matches(record) {
             return;
         }
         let message = record.args().to_string();

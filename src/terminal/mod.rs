@@ -16,7 +16,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
-pub use logger::{has_colour, install};
+pub use logger::{has_colour, install, set_level};
 pub use stream::Stats;
 use stream::Stream;
 

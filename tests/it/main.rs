@@ -15,6 +15,7 @@ mod pid_one;
 mod policy;
 mod real_programs;
 mod recovery;
+mod reload;
 mod secrets;
 mod shutdown;
 mod stopping;

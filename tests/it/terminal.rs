@@ -121,7 +121,7 @@ fn a_hangup_without_a_lost_terminal_is_answered_with_a_sentence() {
     sup.signal("HUP");
     wait_for("a sentence", || {
         let (_, log) = sup.output();
-        if log.contains("reload is not available in this version") {
+        if log.contains("reading the configuration again") {
             Ok(())
         } else {
             Err(log)
@@ -370,7 +370,7 @@ fn with_a_json_log_every_line_of_standard_error_is_an_object_with_the_same_names
         messages.push(object["message"].as_str().unwrap_or_default().to_owned());
     }
     for said in [
-        "reload is not available",
+        "reading the configuration again",
         "not suspended",
         "asked by signal SIGINT",
     ] {

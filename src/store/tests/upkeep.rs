@@ -22,10 +22,14 @@ fn bite_all(bench: &Bench, now: Wall) -> usize {
             counters: &shared.counters,
         };
         let start = Mono::default();
-        let mut retention = Retention::new(Duration::from_hours(48), start);
+        let mut retention = Retention::new(start);
         let mut max = 0;
         for _ in 0..1_000 {
-            max = max.max(retention.bite(&conn, (start, now)).expect("bitten"));
+            max = max.max(
+                retention
+                    .bite(&conn, (start, now), Duration::from_hours(48))
+                    .expect("bitten"),
+            );
             if retention.due() > start {
                 send.send(max).expect("room");
                 return;
