@@ -503,7 +503,7 @@ fn what_is_explained_may_be_chosen_by_tag_and_may_have_left_the_configuration() 
     assert_eq!((web[0].ends.len(), web[1].ends.len()), (1, 0));
     assert_eq!(web[0].ends[0].how, "crashed");
     let unknown = client.get::<Vec<Explained>>("/api/v1/programs/wroker/explain");
-    let Err(ClientError::Refused { status, detail }) = unknown else {
+    let Err(ClientError::Refused { status, detail, .. }) = unknown else {
         panic!("{unknown:?}");
     };
     assert_eq!(status, 404);
