@@ -147,6 +147,12 @@ pub const EXEC_LOOKS: u8 = 20;
 /// and a clock that is set back by no more than this repeats nothing.
 pub const SCHEDULE_GRACE: Duration = Duration::from_hours(1);
 
+/// Rules of one program.
+pub const PROGRAM_RULES: usize = 32;
+
+/// Rules that turned and wait for supervision, which takes them out at once; more are dropped and counted.
+pub const RULE_TURNS: usize = 16_384;
+
 /// How often the calendars are looked at again because the clock was set meanwhile; then its next setting is waited for.
 pub const CLOCK_LOOKS: u8 = 3;
 

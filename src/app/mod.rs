@@ -30,6 +30,7 @@ mod ports;
 mod probing;
 mod relay;
 mod reload;
+mod rules;
 mod start;
 
 use std::ffi::OsString;

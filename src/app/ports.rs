@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crossbeam::channel::Sender;
 use parking_lot::Mutex;
 
+use super::rules::RuleWatch;
 use crate::alert;
 use crate::child::{self, Child, Spawn};
 use crate::clock::Wall;
@@ -32,6 +33,7 @@ pub(super) struct SupervisionPorts {
     pub journal: Journal,
     pub logs: Logs,
     pub metrics: Arc<Metrics>,
+    pub rules: RuleWatch,
     /// Where it is told that all work is done, when somebody waits for that.
     pub idle: Option<Sender<Vec<InstanceName>>>,
     pub probes: Arc<Probes>,
@@ -68,7 +70,9 @@ impl Ports for SupervisionPorts {
             pid,
             start_ticks,
             interval,
+            rules,
         } = measured;
+        self.rules.watch(instance.clone(), run, rules);
         self.metrics.watch(
             Member {
                 instance,
@@ -82,6 +86,7 @@ impl Ports for SupervisionPorts {
 
     fn unmeasure(&self, instance: &InstanceName, run: RunId) {
         self.metrics.unwatch(instance, run);
+        self.rules.unwatch(instance, run);
     }
 
     fn idle(&self, failed: Vec<InstanceName>) {

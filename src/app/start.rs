@@ -16,6 +16,7 @@ use super::ports::{HolderKeeper, StoreOutbox, StoreSink, SupervisionPorts};
 use super::probing;
 use super::relay::{self, Bells, Relay};
 use super::reload::Reloader;
+use super::rules::RuleWatch;
 use crate::alert::Alert;
 use crate::cache::{Cache, Key};
 use crate::child::{self, FileLimit};
@@ -35,7 +36,7 @@ use crate::metrics::{Metrics, MetricsError};
 use crate::model::command::Command;
 use crate::model::event::{Event, EventKind};
 use crate::model::name::InstanceName;
-use crate::model::sample::HostSample;
+use crate::model::sample::{HostSample, Sample};
 use crate::model::settings::Settings;
 use crate::notify::{self, Notify};
 use crate::probe::Probes;
@@ -44,6 +45,7 @@ use crate::store::lock::{LockError, StateLock};
 use crate::store::{OpenError, Store, StoreError, StoreOptions, Subject, Wakers};
 use crate::supervise::board::Board;
 use crate::supervise::signs::Signs;
+use crate::supervise::turns::Turns;
 use crate::supervise::{Legacy, Start, Supervisor};
 use crate::terminal::{self, Terminal};
 
@@ -202,6 +204,7 @@ fn supervise(
         board: Arc::clone(&rooms.board),
         ports: Box::new(rooms.ports(say_idle)),
         signs: rooms.signs.clone(),
+        turns: rooms.rules.turns(),
         file_limit: Some(ground.files.original()),
     })
 }
@@ -254,6 +257,7 @@ struct Rooms {
     logs: Logs,
     holder: Arc<HolderKeeper>,
     metrics: Arc<Metrics>,
+    rules: RuleWatch,
     journal: Journal,
     journal_thread: JoinHandle<()>,
     notify: Notify,
@@ -286,7 +290,12 @@ impl Rooms {
             None => drop(holder.start()),
         }
         let memory = OutOfMemory::watch();
-        let metrics = Arc::new(start_metrics(settings, &store, memory.clone())?);
+        let rules = RuleWatch::new(Turns::new()?);
+        let metrics = Arc::new(start_metrics(
+            settings,
+            &store,
+            (memory.clone(), rules.clone()),
+        )?);
         let board = Arc::new(Board::default());
         let witnesses = Witnesses {
             logs: logs.clone(),
@@ -325,6 +334,7 @@ impl Rooms {
             logs,
             holder,
             metrics,
+            rules,
             journal,
             journal_thread,
             notify,
@@ -343,6 +353,7 @@ impl Rooms {
             journal: self.journal.clone(),
             logs: self.logs.clone(),
             metrics: Arc::clone(&self.metrics),
+            rules: self.rules.clone(),
             idle,
             probes: Arc::clone(&self.probes),
         }
@@ -387,10 +398,11 @@ impl Rooms {
 fn start_metrics(
     settings: &Settings,
     store: &Store,
-    memory: OutOfMemory,
+    (memory, rules): (OutOfMemory, RuleWatch),
 ) -> Result<Metrics, MetricsError> {
     let samples = store.clone();
-    let sink = Box::new(move |rows, host: Option<HostSample>| {
+    let sink = Box::new(move |rows: Vec<Sample>, host: Option<HostSample>| {
+        rules.look(&rows);
         if host.is_some() {
             memory.look();
         }

@@ -211,6 +211,13 @@ impl Fields {
         }
     }
 
+    pub(super) fn rules(&self, path: &str) -> Vec<crate::model::rule::Rule> {
+        match self.written(path) {
+            Some(Typed::Rules(rules)) => rules.clone(),
+            _ => Vec::new(),
+        }
+    }
+
     pub(super) fn secrets(&self, path: &str) -> &[crate::secret::Secret] {
         match self.written(path) {
             Some(Typed::Secrets(secrets)) => secrets,

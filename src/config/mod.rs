@@ -29,6 +29,7 @@ mod policy;
 mod probes;
 mod programs;
 mod read;
+mod rule;
 mod secrets;
 mod source;
 mod stops;

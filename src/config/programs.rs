@@ -75,6 +75,7 @@ pub(super) fn program(
         tags: names(fields, "program.*.tags"),
         metrics_interval: fields.duration_or("program.*.metrics.interval", around.metrics_interval),
         timing,
+        rules: fields.rules("program.*.rule").into(),
         os,
         health,
     })

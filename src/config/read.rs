@@ -10,11 +10,12 @@ use super::fault::{Fault, Wrong, shown, wrong};
 use super::keys::{Key, Kind};
 use super::source::{At, Sources};
 use super::syntax::{Node, Value};
-use super::{lists, os, policy, secrets, stops, timing};
+use super::{lists, os, policy, rule, secrets, stops, timing};
 use crate::limits;
 use crate::model::calendar::Calendar;
 use crate::model::os::Limit;
 use crate::model::program::Signal;
+use crate::model::rule::Rule;
 use crate::model::stop::StopStep;
 use crate::model::timing::MaxRuntime;
 use crate::secret::Secret;
@@ -52,6 +53,7 @@ pub(super) enum Typed {
     Signals(Vec<Signal>),
     MaxRuntime(MaxRuntime),
     Calendar(Calendar),
+    Rules(Vec<Rule>),
     Pairs(Vec<(String, String)>),
     Limits(Vec<Limit>),
     Secrets(Vec<Secret>),
@@ -128,6 +130,7 @@ impl<'a> Reader<'a> {
             Kind::Signals => policy::signals(self, key, name, node),
             Kind::MaxRuntime => timing::max_runtime(self, key, name, node),
             Kind::Calendar => timing::calendar(self, key, name, node),
+            Kind::Rules => rule::rules(self, key, name, node),
             Kind::Variables => lists::variables(self, key, name, node),
             Kind::Depends => lists::depends(self, key, name, node),
             Kind::Account => os::account(self, key, name, node),

@@ -10,6 +10,7 @@ pub mod host;
 pub mod proc;
 mod pulse;
 pub mod ring;
+pub mod rule;
 pub mod sampler;
 mod stats;
 pub mod tally;

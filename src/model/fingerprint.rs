@@ -101,6 +101,7 @@ fn parts(spec: &ProgramSpec) -> Parts {
         metrics_interval,
         timing,
         health,
+        rules,
     } = spec;
     let mut parts = Parts::default();
     parts.run.insert("command".to_owned(), list(command));
@@ -133,6 +134,7 @@ fn parts(spec: &ProgramSpec) -> Parts {
     parts.live("recover_after", recover_after);
     parts.live("tags", tags);
     parts.live("metrics.interval", metrics_interval);
+    parts.live("rule", rules);
     parts.live("max_runtime", &timing.max_runtime);
     parts.live("restart_at", &timing.restart_at);
     parts.live("schedule", &timing.schedule);

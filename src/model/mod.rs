@@ -15,6 +15,7 @@ pub mod program;
 pub mod record;
 pub mod reload;
 pub mod route;
+pub mod rule;
 pub mod sample;
 pub mod settings;
 pub mod status;

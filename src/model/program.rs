@@ -11,6 +11,7 @@ use super::event::Exit;
 use super::health::HealthSettings;
 use super::name::InstanceName;
 use super::os::OsSettings;
+use super::rule::Rule;
 use super::stop::StopPlan;
 use super::timing::Timing;
 
@@ -55,6 +56,8 @@ pub struct ProgramSpec {
     pub metrics_interval: Duration,
     /// What depends on time alone.
     pub timing: Timing,
+    /// What to do when its figures are out of bounds.
+    pub rules: Arc<[Rule]>,
     /// What it wants of the operating system.
     pub os: OsSettings,
     /// What its health is judged by.
@@ -133,6 +136,7 @@ impl ProgramSpec {
             tags: vec![],
             metrics_interval: Duration::from_secs(5),
             timing: Timing::default(),
+            rules: Arc::from([]),
             os: OsSettings::default(),
             health: HealthSettings::default(),
         }

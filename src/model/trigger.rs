@@ -47,6 +47,15 @@ triggers! {
     Watch = "watch";
 }
 
+impl Trigger {
+    /// Whether a planned restart for this reason has to wait as one after a failure does, and counts against the
+    /// restart limit: what brought it about may come again at once, and would for ever.
+    #[must_use]
+    pub const fn is_counted(self) -> bool {
+        matches!(self, Self::Rule)
+    }
+}
+
 impl fmt::Display for Trigger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())

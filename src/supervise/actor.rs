@@ -18,6 +18,7 @@ use super::requests::{Pending, StopUnderWay};
 use super::signs::Signs;
 use super::slot::Slot;
 use super::tell::{self, Moment};
+use super::turns::Turns;
 use super::wallclock::WallTimer;
 use super::{Message, Ports, Start, tree};
 use crate::child;
@@ -44,6 +45,8 @@ pub(super) enum Source {
     Launch(usize),
     /// The timer of the wall clock.
     WallClock,
+    /// The letter box of rules.
+    Turns,
 }
 
 pub(super) struct Actor {
@@ -64,6 +67,8 @@ pub(super) struct Actor {
     pub boot_id: String,
     /// For what is planned by the wall clock.
     pub wall: WallTimer,
+    /// Rules that turned.
+    pub turns: Turns,
     /// Records of this round, in order.
     pub told: Vec<Record>,
     board: Arc<Board>,
@@ -121,6 +126,7 @@ impl Actor {
             stop: None,
             members: None,
             wall: WallTimer::default(),
+            turns: start.turns,
             told: Vec::new(),
             boot_id: procfs::boot_id().unwrap_or_default(),
             board: start.board,
@@ -133,6 +139,7 @@ impl Actor {
             sources: HashMap::new(),
             next_token: FIRST_FREE,
         };
+        actor.hear_turns()?;
         actor.inherit(start.legacy, start.programs);
         actor.dirty.extend(0..actor.slots.len());
         actor.publish();
@@ -181,6 +188,7 @@ impl Actor {
                 Some(Source::Left(slot)) => self.left_ended(slot, token),
                 Some(Source::Launch(slot)) => self.launch_settled(slot),
                 Some(Source::WallClock) => self.timer_rang(),
+                Some(Source::Turns) => self.take_turns(),
                 // Settled earlier in this round.
                 None => {}
             },

@@ -152,6 +152,7 @@ impl Actor {
             pid,
             start_ticks,
             interval: self.slots[slot].spec.metrics_interval,
+            rules: Arc::clone(&self.slots[slot].spec.rules),
         });
         Ok(true)
     }

@@ -1,6 +1,8 @@
 //! Spawns that take a moment: a program whose settings are set on the way. Until it is known whether the program has
 //! begun, what happens to its slot is held back, so that to the machine a spawn is one step. Part of the actor.
 
+use std::sync::Arc;
+
 use super::Measured;
 use super::actor::{Actor, Source};
 use super::machine::Input;
@@ -134,6 +136,7 @@ impl Actor {
             pid: root.pid,
             start_ticks: root.start_ticks,
             interval: self.slots[slot].spec.metrics_interval,
+            rules: Arc::clone(&self.slots[slot].spec.rules),
         });
     }
 }

@@ -25,6 +25,7 @@ mod slot;
 mod tell;
 mod timing;
 mod tree;
+pub mod turns;
 mod vitals;
 mod wallclock;
 
@@ -44,9 +45,11 @@ use crate::model::event::Event;
 use crate::model::name::InstanceName;
 use crate::model::program::ProgramSpec;
 use crate::model::record::{InstanceState, Record, RunStart};
+use crate::model::rule::Rule;
 use board::Board;
 pub use reload::Reload;
 use signs::Signs;
+use turns::Turns;
 pub use vitals::Probed;
 
 /// What supervision has others do. No method may block: each is called on the actor's thread.
@@ -93,7 +96,7 @@ pub struct Output {
 }
 
 /// A tree to be measured.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Measured {
     /// Whose.
     pub instance: InstanceName,
@@ -105,6 +108,8 @@ pub struct Measured {
     pub start_ticks: u64,
     /// How often.
     pub interval: Duration,
+    /// What its figures are held against.
+    pub rules: Arc<[Rule]>,
 }
 
 /// What a supervisor that did not end cleanly left behind.
@@ -178,6 +183,8 @@ pub struct Start {
     pub ports: Box<dyn Ports>,
     /// Where others put what they learn of runs.
     pub signs: Signs,
+    /// Where those put rules that turned who watch them.
+    pub turns: Turns,
     /// The limit on open files programs get.
     pub file_limit: Option<rustix::process::Rlimit>,
 }

@@ -196,7 +196,7 @@ impl Actor {
                 .items
                 .extend(verb.map(|verb| Item::new(asked, verb)));
         }
-        if old.metrics_interval != spec.metrics_interval {
+        if old.metrics_interval != spec.metrics_interval || old.rules != spec.rules {
             self.measure_anew(at);
         }
         if old.health != spec.health {
@@ -291,6 +291,7 @@ impl Actor {
                 pid: live.root.pid,
                 start_ticks: live.root.start_ticks,
                 interval: slot.spec.metrics_interval,
+                rules: Arc::clone(&slot.spec.rules),
             });
         }
     }

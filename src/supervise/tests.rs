@@ -94,6 +94,7 @@ impl Running {
             board: Arc::clone(&board),
             ports: Box::new(kept.clone()),
             signs: Signs::new().expect("a descriptor"),
+            turns: super::turns::Turns::new().expect("a descriptor"),
             file_limit: None,
         };
         let (supervisor, thread) =

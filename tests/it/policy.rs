@@ -180,3 +180,129 @@ fn a_scheduled_program_is_down_until_its_time_and_starts_no_second_run_beside_th
     );
     assert!(supervisor.events_of("program.started", "held").is_empty());
 }
+
+#[test]
+fn a_worker_that_leaks_has_its_program_restarted_by_a_rule_but_not_for_ever() {
+    // The shell stays small; `tail` keeps all that it was given.
+    let supervisor = Supervisor::running(
+        r#"
+        [metrics]
+        interval = "100ms"
+
+        [program.leak]
+        shell = true
+        command = "echo run >> runs; (head -c 80000000 /dev/zero; exec sleep 1d) | tail; true"
+        backoff = { initial = "20ms", max = "20ms" }
+        restart_limit = { count = 2, within = "1h", then = "fatal" }
+
+        [[program.leak.rule]]
+        when = "memory > 60MiB"
+        for = "200ms"
+        do = ["alert", "restart"]
+        "#,
+    );
+    supervisor.wait_phase("leak", "fatal");
+    assert_eq!(supervisor.lines("runs").len(), 3);
+    let cleared = wait_for("every rule that fired to clear", || {
+        let cleared = supervisor.events_of("rule.cleared", "leak");
+        (cleared.len() == 3)
+            .then_some(cleared)
+            .ok_or_else(String::new)
+    });
+    assert!(cleared.iter().all(|event| event["severity"] == "warning"));
+    let fired = supervisor.events_of("rule.fired", "leak");
+    assert_eq!(fired.len(), 3);
+    for event in &fired {
+        assert_eq!(event["severity"], "warning", "{event}");
+        let cause = event["data"]["cause"].as_str().expect("a text");
+        assert!(cause.starts_with("memory "), "{cause}");
+        assert!(cause.contains("> 60.0 MiB for 200ms"), "{cause}");
+    }
+    let stopped = supervisor.events_of("program.stopped", "leak");
+    assert_eq!(stopped.len(), 2, "{stopped:?}");
+    assert!(stopped.iter().all(|e| e["data"]["trigger"] == "rule"));
+    let crashed = one_event(&supervisor, "program.crashed", "leak");
+    assert_eq!(crashed["data"]["trigger"], "rule", "{crashed}");
+}
+
+#[test]
+fn a_rule_that_only_alerts_leaves_the_program_alone_and_clears_when_it_is_kept() {
+    let supervisor = Supervisor::running(
+        r#"
+        [metrics]
+        interval = "100ms"
+
+        [program.web]
+        shell = true
+        command = "sleep 1d & echo $! > worker; wait; exec sleep 1d"
+
+        [[program.web.rule]]
+        when = "processes >= 2"
+
+        [[program.web.rule]]
+        when = "memory > 100GiB"
+        do = ["alert", "stop"]
+
+        [program.idle]
+        command = ["sleep", "1d"]
+
+        [[program.idle.rule]]
+        when = "threads > 0"
+        do = ["stop"]
+        "#,
+    );
+    let fired = one_event(&supervisor, "rule.fired", "web");
+    assert_eq!(fired["data"]["cause"], "processes 2 >= 2");
+    assert!(supervisor.events_of("rule.cleared", "web").is_empty());
+    let worker = supervisor.wait_lines("worker", 1)[0].parse();
+    crate::support::processes::kill(worker.expect("a pid"));
+    let cleared = one_event(&supervisor, "rule.cleared", "web");
+    assert_eq!(
+        cleared["data"]["cause"],
+        "processes is 1; the rule is processes >= 2"
+    );
+    assert_eq!(supervisor.events_of("program.started", "web").len(), 1);
+    supervisor.wait_phase("web", "running");
+    // One that alerts nobody is a fact all the same; what it stopped stays stopped.
+    supervisor.wait_phase("idle", "stopped");
+    let fired = one_event(&supervisor, "rule.fired", "idle");
+    assert_eq!(fired["severity"], "info", "{fired}");
+    let stopped = one_event(&supervisor, "program.stopped", "idle");
+    assert_eq!(stopped["data"]["asked_by"], "the rule threads 1 > 0");
+    assert_eq!(supervisor.program("idle")["desired"], "down");
+}
+
+#[test]
+fn programs_that_crash_at_once_are_started_no_more_often_than_their_backoff_says() {
+    let mut config = String::new();
+    for at in 0..10 {
+        config.push_str(&format!(
+            "[program.p{at}]\ncommand = [\"false\"]\n\
+             backoff = {{ initial = \"50ms\", max = \"1h\", jitter = 0.0 }}\n\
+             restart_limit = {{ count = 100, within = \"1m\" }}\n"
+        ));
+    }
+    let supervisor = Supervisor::running(&config);
+    let wanted = [0.05, 0.1, 0.2, 0.4, 0.8];
+    let events = wait_for("five crashes of each", || {
+        let events = supervisor.events();
+        let restarting = events.iter().filter(|e| e["type"] == "program.restarting");
+        let count = restarting.count();
+        (count >= 10 * wanted.len())
+            .then_some(events)
+            .ok_or_else(|| format!("{count}"))
+    });
+    for at in 0..10 {
+        let name = format!("p{at}");
+        let of = |kind: &str| -> Vec<&Value> {
+            let is_its = |e: &&Value| e["type"] == kind && e["instance"] == name.as_str();
+            events.iter().filter(is_its).collect()
+        };
+        let (pauses, started) = (of("program.restarting"), of("program.started"));
+        // Each start but the first was announced, and each announced pause is that of the backoff.
+        assert!(started.len() <= pauses.len() + 1, "{name}");
+        for (pause, wanted) in pauses.iter().zip(wanted) {
+            assert_eq!(pause["data"]["next_restart_s"], wanted, "{pause}");
+        }
+    }
+}

@@ -83,6 +83,30 @@ max_runtime = { after = "1h", jitter = 2 }
     40: program.web.max_runtime.jitter: 2 is out of range: a number from 0 to 1
 max_runtime = { after = "1h", jiter = 0.1 }
     31: program.web.max_runtime.jiter: unknown key: did you mean "jitter"?
+rule = { when = "memory > 1GiB" }
+    8: program.web.rule: there can be several rules: write [[program.web.rule]] with two brackets
+rule = [{ for = "1m" }]
+    9: program.web.rule.when: it is missing: for example rule = [{ when = "memory > 1.5GiB", for = "1m", do = ["alert", "restart"] }]
+rule = [{ when = "memry > 1GiB" }]
+    18: program.web.rule.when: "memry" is no figure: did you mean "memory"?
+rule = [{ when = "rss > 1GiB" }]
+    18: program.web.rule.when: "rss" is no figure: jikimi calls it "memory"
+rule = [{ when = "restarts > 3" }]
+    18: program.web.rule.when: "restarts" is not available in this version: cpu, memory, processes, threads, fds, read, write
+rule = [{ when = "memory 1GiB" }]
+    18: program.web.rule.when: "memory 1GiB" compares nothing: a figure, > or <, and a value, as "memory > 1.5GiB"
+rule = [{ when = "memory > lots" }]
+    18: program.web.rule.when: "lots" is no value of memory: a size, as "memory > 1.5GiB"
+rule = [{ when = "fds >= 1.5" }]
+    18: program.web.rule.when: "1.5" is no value of fds: a whole number, as "fds > 1000"
+rule = [{ when = "cpu > 80%", do = ["alrt"] }]
+    37: program.web.rule.do: "alrt" is nothing a rule does: did you mean "alert"?
+rule = [{ when = "cpu > 80%", do = ["exec"] }]
+    37: program.web.rule.do: "exec" is not available in this version: "alert", "restart", "stop"
+rule = [{ when = "cpu > 80%", do = ["restart", "stop"] }]
+    48: program.web.rule.do: it cannot do both: "restart" or "stop"
+rule = [{ when = "cpu > 80%", four = "1m" }]
+    31: program.web.rule.four: unknown key: did you mean "for"?
 restart_at = "04:60"
     14: program.web.restart_at: "60" is no minute, which goes from 0 to 59: a time as "04:00", or minute, hour, day, month and day of the week as "0 4 * * mon"
 restart_at = ["04:00", "0 0 31 2 *"]
@@ -196,7 +220,7 @@ kill_timeout = 10
 uid = 0
     1: program.web.uid: unknown key: jikimi calls it "user"
 "\u001b[2J" = 1
-    1: program.web."\x1b[2J": unknown key: here stand command, shell, directory, environment, environment_clear, env_file, instances, autostart, restart, success_exit_codes, success_signals, no_restart_exit_codes, no_restart_signals, start_confirm, stop_signal, stop_timeout, depends_on, backoff, restart_limit, max_runtime, restart_at, schedule, recover_after, tags, metrics, readiness, liveness, stdin, user, group, supplementary_groups, umask, nice, rlimits, new_session
+    1: program.web."\x1b[2J": unknown key: here stand command, shell, directory, environment, environment_clear, env_file, instances, autostart, restart, success_exit_codes, success_signals, no_restart_exit_codes, no_restart_signals, start_confirm, stop_signal, stop_timeout, depends_on, backoff, restart_limit, rule, max_runtime, restart_at, schedule, recover_after, tags, metrics, readiness, liveness, stdin, user, group, supplementary_groups, umask, nice, rlimits, new_session
 autostart = yes
     13: syntax: the value is missing, or is a text without quotes: put a text in "quotes"
 autostart

@@ -580,14 +580,15 @@ impl<'a> Step<'a> {
             uptime,
             demand,
         };
+        let lasted = uptime.unwrap_or_default();
         match stopping.after {
             After::Stay => self.stopped(stopped(None)),
             After::Start => {
                 self.stopped(stopped(None));
                 self.await_needs(None);
             }
-            After::Again(demand) if demand.is_failure => {
-                let uptime = uptime.unwrap_or_default();
+            After::Again(demand) if demand.is_failure || self.is_one_too_many(&demand, lasted) => {
+                let uptime = lasted;
                 self.forget_if_stable(uptime);
                 self.failed(Ended {
                     run: Some(run),
@@ -599,11 +600,25 @@ impl<'a> Step<'a> {
                 });
                 self.nothing_is_left();
             }
+            After::Again(demand) if demand.trigger.is_counted() => {
+                let pause = self.pause();
+                self.stopped(stopped(Some(demand)));
+                self.back_off(None, pause, None);
+            }
             After::Again(demand) => {
                 self.stopped(stopped(Some(demand)));
                 self.await_needs(None);
             }
         }
+    }
+
+    /// Whether a planned restart that counts would pass the restart limit: then it is a failure.
+    fn is_one_too_many(&mut self, demand: &Demand, uptime: Duration) -> bool {
+        if !demand.trigger.is_counted() {
+            return false;
+        }
+        self.forget_if_stable(uptime);
+        self.is_limit_reached()
     }
 
     /// The tree of the run that failed has gone already.

@@ -297,6 +297,38 @@ fn an_end_that_forbids_a_restart_is_followed_by_none_and_says_by_which_key() {
 }
 
 #[test]
+fn a_restart_by_a_rule_is_no_crash_but_waits_and_counts_and_one_too_many_gives_up() {
+    let spec = spec();
+    let mut world = World::up(&spec);
+    let by_rule = |world: &mut World| {
+        let demand = Demand {
+            trigger: Trigger::Rule,
+            cause: "memory 2 GiB > 1 GiB".to_owned(),
+            is_failure: false,
+        };
+        world.feed(&spec, Input::Demand(world.main.expect("it is up"), demand));
+        world.exit(&spec, Exit::Code(0));
+        world.empty(&spec);
+    };
+    for pause in [spec.backoff.initial, spec.backoff.initial * 2] {
+        by_rule(&mut world);
+        assert_eq!(world.phase(), PhaseName::Backoff);
+        assert!(!world.told.iter().any(|n| matches!(n, Notice::Crashed(_))));
+        assert_eq!(world.told.last(), Some(&Notice::Restarting(pause)));
+        world.wait(&spec, pause);
+        assert_eq!(world.phase(), PhaseName::Starting);
+    }
+    by_rule(&mut world);
+    assert_eq!(world.phase(), PhaseName::Fatal);
+    let crashed = world.told.iter().find_map(|notice| match notice {
+        Notice::Crashed(ended) => ended.trigger,
+        _ => None,
+    });
+    assert_eq!(crashed, Some(Trigger::Rule));
+    assert!(world.instance.is_over());
+}
+
+#[test]
 fn a_run_that_is_ended_for_a_reason_is_started_again_whatever_its_end_forbids() {
     let mut spec = spec();
     spec.ends.no_restart_exit_codes = vec![78];
