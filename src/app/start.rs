@@ -290,12 +290,7 @@ impl Rooms {
             None => drop(holder.start()),
         }
         let memory = OutOfMemory::watch();
-        let rules = RuleWatch::new(Turns::new()?);
-        let metrics = Arc::new(start_metrics(
-            settings,
-            &store,
-            (memory.clone(), rules.clone()),
-        )?);
+        let (rules, metrics) = start_metrics(settings, &store, memory.clone())?;
         let board = Arc::new(Board::default());
         let witnesses = Witnesses {
             logs: logs.clone(),
@@ -398,17 +393,19 @@ impl Rooms {
 fn start_metrics(
     settings: &Settings,
     store: &Store,
-    (memory, rules): (OutOfMemory, RuleWatch),
-) -> Result<Metrics, MetricsError> {
-    let samples = store.clone();
+    memory: OutOfMemory,
+) -> Result<(RuleWatch, Arc<Metrics>), StartError> {
+    let rules = RuleWatch::new(Turns::new()?);
+    let (samples, watch) = (store.clone(), rules.clone());
     let sink = Box::new(move |rows: Vec<Sample>, host: Option<HostSample>| {
-        rules.look(&rows);
+        watch.look(&rows);
         if host.is_some() {
             memory.look();
         }
         samples.samples(rows, host);
     });
-    Metrics::start(Some(settings.metrics.interval), sink)
+    let metrics = Metrics::start(Some(settings.metrics.interval), sink)?;
+    Ok((rules, Arc::new(metrics)))
 }
 
 fn open_store(settings: &Settings, wakers: Wakers) -> Result<Store, OpenError> {

@@ -115,13 +115,12 @@ impl Rules {
         }
         let ended = self.end(&instance);
         if !rules.is_empty() {
-            let watches = vec![Watch::default(); rules.len()];
-            let watched = Watched {
+            let began = Watched {
                 run,
+                watches: vec![Watch::default(); rules.len()],
                 rules,
-                watches,
             };
-            self.0.insert(instance, watched);
+            self.0.insert(instance, began);
         }
         ended
     }
@@ -188,6 +187,9 @@ mod tests {
         }
     }
 
+    /// A rule, figures one a second, and its turns.
+    type Case = (Rule, &'static [u32], &'static [(u64, bool)]);
+
     /// The turns that these figures, one a second, make of `rule`: the second, and whether it fired.
     fn turns(rule: &Rule, values: &[u32]) -> Vec<(u64, bool)> {
         let mut watch = Watch::default();
@@ -204,7 +206,7 @@ mod tests {
     #[test]
     fn a_rule_fires_and_clears_when_it_was_broken_and_kept_for_as_long_as_it_says() {
         use Comparison::{Above, AtLeast, AtMost, Below};
-        let cases: &[(Rule, &[u32], &[(u64, bool)])] = &[
+        let cases: &[Case] = &[
             (
                 rule(Above, 100.0, 0),
                 &[100, 101, 101, 95, 101],

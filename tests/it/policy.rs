@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::support::supervisor::Supervisor;
-use crate::support::wait_for;
+use crate::support::{lines_of, wait_for};
 
 /// The only event of `kind` about `instance`, once it is there.
 fn one_event(supervisor: &Supervisor, kind: &str, instance: &str) -> Value {
@@ -274,14 +274,13 @@ fn a_rule_that_only_alerts_leaves_the_program_alone_and_clears_when_it_is_kept()
 
 #[test]
 fn programs_that_crash_at_once_are_started_no_more_often_than_their_backoff_says() {
-    let mut config = String::new();
-    for at in 0..10 {
-        config.push_str(&format!(
+    let config = lines_of((0..10).map(|at| {
+        format!(
             "[program.p{at}]\ncommand = [\"false\"]\n\
              backoff = {{ initial = \"50ms\", max = \"1h\", jitter = 0.0 }}\n\
-             restart_limit = {{ count = 100, within = \"1m\" }}\n"
-        ));
-    }
+             restart_limit = {{ count = 100, within = \"1m\" }}"
+        )
+    }));
     let supervisor = Supervisor::running(&config);
     let wanted = [0.05, 0.1, 0.2, 0.4, 0.8];
     let events = wait_for("five crashes of each", || {
