@@ -78,6 +78,7 @@ impl Reloader {
     pub fn ask(&mut self, request: ReloadRequest) {
         if self.waiting.len() >= limits::RELOADS_WAITING {
             let why = "too many reloads wait for each other; try again";
+            log::warn!("asked by {}: {why}", request.by);
             return answer(request.reply.as_ref(), Err(Refusal::NotNow(why)));
         }
         self.waiting.push_back(request);

@@ -13,6 +13,7 @@ pub mod backoff;
 pub mod board;
 mod idle;
 mod launch;
+mod leaving;
 pub mod machine;
 pub mod order;
 mod poke;

@@ -407,6 +407,42 @@ fn changed_routes_count_from_the_next_event_on_and_removed_targets_get_nothing()
 }
 
 #[test]
+fn the_supervisors_own_name_and_pace_count_at_once_for_what_already_runs() {
+    let hooked = Receiver::start();
+    let rest =
+        sleeper("a", "") + &hook("ops", &format!("\"{}\"", hooked.url("/"))) + &route("ops", "");
+    let config = |name: &str, every: &str| {
+        format!("supervisor.name = \"{name}\"\nmetrics.interval = \"{every}\"\n{rest}")
+    };
+    let supervisor = Supervisor::running(&config("old-box", "5s"));
+    let pid = supervisor.pid_of("a");
+    let threads = || {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", supervisor.pid()));
+        let tasks = tasks.expect("it runs").filter_map(Result::ok);
+        tasks
+            .filter_map(|task| std::fs::read_to_string(task.path().join("comm")).ok())
+            .map(|name| name.trim().to_owned())
+            .filter(|name| name.starts_with("sample-"))
+            .collect::<Vec<_>>()
+    };
+    wait_for("sampling", || match threads() {
+        names if names == ["sample-5000ms"] => Ok(()),
+        names => Err(format!("{names:?}")),
+    });
+    supervisor.reload(&config("new-box", "300ms"));
+    wait_for("sampling at the other pace", || match threads() {
+        names if names == ["sample-300ms"] => Ok(()),
+        names => Err(format!("{names:?}")),
+    });
+    assert_eq!(supervisor.status()["supervisor"]["name"], "new-box");
+    supervisor.wait_program("a", "measured", |p| p["memory_bytes"].as_u64() > Some(0));
+    assert_eq!(supervisor.pid_of("a"), pid);
+    supervisor.cli(&["stop", "a"]);
+    let stopped = hooked.wait_type("program.stopped", "a");
+    assert_eq!(stopped.json()["data"]["host"], "new-box");
+}
+
+#[test]
 fn a_program_that_leaves_ends_its_incident_as_removed() {
     let hooked = Receiver::start();
     let tail = hook("ops", &format!("\"{}\"", hooked.url("/"))) + &route("ops", "");
