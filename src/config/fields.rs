@@ -142,7 +142,7 @@ impl Fields {
 
     pub(super) fn words(&self, path: &str) -> &[Word] {
         match self.written(path) {
-            Some(Typed::Words(words)) => words,
+            Some(Typed::Words(words) | Typed::Depends(words, _)) => words,
             _ => &[],
         }
     }

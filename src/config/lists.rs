@@ -5,6 +5,7 @@ use super::keys::Key;
 use super::read::{Reader, Typed, Word, check_label, filled};
 use super::source::At;
 use super::syntax::{Node, Value};
+use crate::model::needs::Condition;
 
 /// One text, not yet split, or a list of texts.
 pub(super) fn command(
@@ -120,10 +121,6 @@ pub(super) fn variables(
     (pairs.len() == table.len()).then_some(Typed::Pairs(pairs))
 }
 
-/// The conditions of a dependency: that of this version, and those of later ones.
-const STARTED: &str = "started";
-const LATER_CONDITIONS: [&str; 2] = ["healthy", "completed"];
-
 /// `{ db = "started" }`, or a list of names that says the same.
 pub(super) fn depends(
     reader: &mut Reader<'_>,
@@ -137,7 +134,7 @@ pub(super) fn depends(
         Value::Table(table) => table,
         _ => return reader.wrong_type(key, name, node),
     };
-    let mut words = Vec::new();
+    let (mut words, mut conditions) = (Vec::new(), Vec::new());
     for (program, entry) in table {
         let full = format!("{name}.{}", crate::text::printable(program.as_bytes()));
         words.push(Word {
@@ -150,27 +147,24 @@ pub(super) fn depends(
             reader.fault(entry.node.at, &full, wrong(what, "write \"started\""));
             continue;
         };
-        if let Some(condition) = reader.fill_in(entry.node.at, &full, raw) {
-            check_condition(reader, entry.node.at, &full, &condition);
+        if let Some(word) = reader.fill_in(entry.node.at, &full, raw) {
+            conditions.extend(condition(reader, &full, &word));
         }
     }
-    Some(Typed::Words(words))
+    (conditions.len() == words.len()).then_some(Typed::Depends(words, conditions))
 }
 
-fn check_condition(reader: &mut Reader<'_>, at: At, name: &str, condition: &Word) {
-    let raw = shown(&condition.raw);
-    if LATER_CONDITIONS.contains(&condition.text.as_str()) {
-        let what = format!("{raw} is not available in this version");
-        reader.fault(at, name, wrong(what, "\"started\""));
-    } else if condition.text != STARTED {
-        let right = did_you_mean(&condition.raw, [STARTED].into_iter());
-        let what = format!("{raw} is no condition");
-        reader.fault(
-            at,
-            name,
-            wrong(what, right.unwrap_or("\"started\"".to_owned())),
-        );
+fn condition(reader: &mut Reader<'_>, name: &str, word: &Word) -> Option<Condition> {
+    let mut all = Condition::ALL.into_iter();
+    let found = all.find(|condition| condition.as_str() == word.text);
+    if found.is_none() {
+        let names = Condition::ALL.map(Condition::as_str);
+        let right = did_you_mean(&word.raw, names.into_iter());
+        let what = format!("{} is no condition", shown(&word.raw));
+        let right = right.unwrap_or_else(|| "\"started\", \"healthy\" or \"completed\"".to_owned());
+        reader.fault(word.at, name, wrong(what, right));
     }
+    found
 }
 
 /// Splits a command as a shell does. Variables are filled in after that, so that a value is always a part

@@ -75,10 +75,33 @@ impl Keys {
 }
 
 /// What the program's health is judged by.
-pub(super) fn health(reader: &mut Reader<'_>, block: &Block) -> HealthSettings {
+pub(super) fn health(
+    (reader, odd): (&mut Reader<'_>, &mut Reader<'_>),
+    block: &Block,
+) -> HealthSettings {
+    const START_TIMEOUT: &str = "program.*.start_timeout";
+    let start_timeout = match block.fields.written(START_TIMEOUT) {
+        Some(Typed::Duration(within)) => Some(*within),
+        _ => None,
+    };
+    let readiness = probe(reader, block, Aspect::Readiness);
+    let is_probed = READINESS
+        .all()
+        .iter()
+        .any(|path| block.fields.place(path).is_some());
+    if let (false, Some(at)) = (is_probed, block.fields.place(START_TIMEOUT)) {
+        let full = format!("{}.start_timeout", block.shown);
+        let right = "add a readiness, or leave it out";
+        odd.fault(
+            at,
+            &full,
+            wrong("it has no effect without a readiness", right),
+        );
+    }
     HealthSettings {
-        readiness: probe(reader, block, Aspect::Readiness),
+        readiness,
         liveness: probe(reader, block, Aspect::Liveness),
+        start_timeout,
     }
 }
 

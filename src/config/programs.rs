@@ -13,6 +13,7 @@ use super::read::{Reader, Typed};
 use super::source::read_text;
 use super::{env_file, lists, os, policy, probes, timing};
 use crate::limits;
+use crate::model::needs::Needs;
 use crate::model::program::{
     BackoffPolicy, Environment, LimitAction, ProgramSpec, RestartLimit, RestartPolicy, Variables,
 };
@@ -42,7 +43,7 @@ pub(super) fn program(
     let backoff = backoff(reader, block);
     let restart_limit = restart_limit(odd, block);
     let timing = timing::timing(reader, block);
-    let health = probes::health(reader, block);
+    let health = probes::health((reader, odd), block);
     let command = command(reader, block)?;
     let folder = reader.sources.folder(block.at);
     Some(ProgramSpec {
@@ -65,6 +66,7 @@ pub(super) fn program(
             signals: fields.stops("program.*.stop_signal"),
         },
         stop_timeout: fields.duration("program.*.stop_timeout"),
+        needs: needs(fields),
         depends_on: names(fields, "program.*.depends_on")
             .into_iter()
             .map(Into::into)
@@ -79,6 +81,21 @@ pub(super) fn program(
         os,
         health,
     })
+}
+
+/// What is asked of those it depends on.
+fn needs(fields: &Fields) -> Needs {
+    let conditions = match fields.written("program.*.depends_on") {
+        Some(Typed::Depends(words, conditions)) => {
+            let names = words.iter().map(|word| word.text.as_str().into());
+            names.zip(conditions.iter().copied()).collect()
+        }
+        _ => std::collections::BTreeMap::new(),
+    };
+    Needs {
+        conditions,
+        restart_with: fields.switch("program.*.restart_with"),
+    }
 }
 
 /// The texts of a list, each once.

@@ -13,6 +13,7 @@ use super::syntax::{Node, Value};
 use super::{lists, os, policy, rule, secrets, stops, timing};
 use crate::limits;
 use crate::model::calendar::Calendar;
+use crate::model::needs::Condition;
 use crate::model::os::Limit;
 use crate::model::program::Signal;
 use crate::model::rule::Rule;
@@ -41,6 +42,8 @@ pub(super) enum Typed {
     Duration(Duration),
     Word(Word),
     Words(Vec<Word>),
+    /// Names of programs, each with its condition.
+    Depends(Vec<Word>, Vec<Condition>),
     /// A command as one text, with nothing filled in: whether it is split first depends on `shell`.
     CommandLine(String),
     Path {

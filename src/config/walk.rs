@@ -166,11 +166,12 @@ fn unknown(here: &Section<'_>, name: &str) -> Wrong {
                 .collect::<Vec<_>>(),
         );
     }
-    if let Some(right) = did_you_mean(name, names.iter().copied()) {
-        return wrong(WHAT, right);
-    }
+    // A name that is right in another place was meant, whatever it resembles here.
     if let Some(key) = keys::elsewhere(name) {
         return wrong(WHAT, format!("it is known as {}", key.for_people()));
+    }
+    if let Some(right) = did_you_mean(name, names.iter().copied()) {
+        return wrong(WHAT, right);
     }
     wrong(WHAT, format!("here stand {}", names.join(", ")))
 }

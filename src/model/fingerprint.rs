@@ -94,6 +94,7 @@ fn parts(spec: &ProgramSpec) -> Parts {
         stop,
         stop_timeout,
         depends_on,
+        needs,
         backoff,
         restart_limit,
         recover_after,
@@ -122,7 +123,8 @@ fn parts(spec: &ProgramSpec) -> Parts {
     parts.live("stop_signal", &stop.signals);
     parts.live("stop_stdin", &stop.lines);
     parts.live("stop_timeout", stop_timeout);
-    parts.live("depends_on", depends_on);
+    parts.live("depends_on", &(depends_on, &needs.conditions));
+    parts.live("restart_with", &needs.restart_with);
     parts.live("backoff.initial", &backoff.initial);
     parts.live("backoff.max", &backoff.max);
     parts.live("backoff.factor", &backoff.factor);
@@ -138,6 +140,7 @@ fn parts(spec: &ProgramSpec) -> Parts {
     parts.live("max_runtime", &timing.max_runtime);
     parts.live("restart_at", &timing.restart_at);
     parts.live("schedule", &timing.schedule);
+    parts.live("start_timeout", &health.start_timeout);
     parts.live("readiness", &health.readiness);
     parts.live("liveness", &health.liveness);
     parts

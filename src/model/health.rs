@@ -13,6 +13,8 @@ pub struct HealthSettings {
     pub readiness: Option<Arc<Probe>>,
     /// Its failing ends the run and counts as a failure.
     pub liveness: Option<Arc<Probe>>,
+    /// From the spawn to being ready; longer has failed.
+    pub start_timeout: Option<Duration>,
 }
 
 impl HealthSettings {

@@ -10,6 +10,7 @@ pub mod health;
 pub mod incident;
 pub mod log;
 pub mod name;
+pub mod needs;
 pub mod os;
 pub mod program;
 pub mod record;

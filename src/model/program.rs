@@ -10,6 +10,7 @@ use super::ends::EndPolicy;
 use super::event::Exit;
 use super::health::HealthSettings;
 use super::name::InstanceName;
+use super::needs::Needs;
 use super::os::OsSettings;
 use super::rule::Rule;
 use super::stop::StopPlan;
@@ -42,8 +43,10 @@ pub struct ProgramSpec {
     pub stop: StopPlan,
     /// From the last line typed to the signal; without lines, from the last signal to KILL.
     pub stop_timeout: Duration,
-    /// Programs that must have started first (`depends_on = { db = "started" }`).
+    /// Programs that come first (`depends_on = { db = "started" }`).
     pub depends_on: Vec<Arc<str>>,
+    /// What is asked of those.
+    pub needs: Needs,
     /// The pause between an end and the next start.
     pub backoff: BackoffPolicy,
     /// How many restarts are too many, and what follows.
@@ -120,6 +123,7 @@ impl ProgramSpec {
             stop: StopPlan::of(Signal::TERM),
             stop_timeout: Duration::from_secs(10),
             depends_on: vec![],
+            needs: Needs::default(),
             backoff: BackoffPolicy {
                 initial: Duration::from_millis(500),
                 max: Duration::from_mins(1),

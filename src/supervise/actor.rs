@@ -56,6 +56,8 @@ pub(super) struct Actor {
     pub graph: Graph,
     pub ports: Box<dyn Ports>,
     pub signs: Signs,
+    /// Slots that were started in this round.
+    pub renewed: Vec<usize>,
     pub file_limit: Option<rustix::process::Rlimit>,
     pub pending: Vec<Pending>,
     pub reloads: Vec<Reloading>,
@@ -120,6 +122,7 @@ impl Actor {
             graph: Graph::new(&start.programs),
             ports: start.ports,
             signs: start.signs,
+            renewed: Vec::new(),
             file_limit: start.file_limit,
             pending: Vec::new(),
             reloads: Vec::new(),
@@ -226,6 +229,7 @@ impl Actor {
                 self.feed(slot, Input::Tick);
             }
             self.expire(slot, now);
+            self.tick_vitals(slot, now);
         }
         self.look_at_the_clock();
     }

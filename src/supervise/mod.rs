@@ -11,6 +11,7 @@ mod actor;
 mod adopt;
 pub mod backoff;
 pub mod board;
+mod dependents;
 mod idle;
 mod launch;
 mod leaving;

@@ -12,7 +12,8 @@ use crate::ids::RunId;
 use crate::model::command::{Verb, VerbReply, VerbRequest, VerbResult};
 use crate::model::event::Exit;
 use crate::model::name::{self, UnknownName};
-use crate::model::status::{Desired, PhaseName};
+use crate::model::needs::Condition;
+use crate::model::status::{Desired, Health, PhaseName};
 
 /// A request whose asker waits.
 pub(super) struct Pending {
@@ -207,8 +208,15 @@ impl Actor {
 
     /// After every round: those that wait for others, the stop of everything, answers that are due.
     pub(super) fn settle(&mut self) {
-        while self.go_on_reloading() {}
-        while self.release_waiting() {}
+        loop {
+            self.restart_dependents();
+            while self.go_on_reloading() {}
+            while self.release_waiting() {}
+            // What was released may have been started.
+            if self.renewed.is_empty() {
+                break;
+            }
+        }
         self.go_on_stopping();
         // Before the answers: who asks has a right to find the events.
         self.hand_over();
@@ -255,13 +263,15 @@ impl Actor {
 
     /// The first thing a slot has to wait for, if any.
     fn obstacle(&self, slot: usize) -> Option<Obstacle> {
-        let needs = self.graph.needs(self.slots[slot].program).iter();
-        let others = needs
+        let others = self.graph.needs(self.slots[slot].program).iter();
+        let others = others
             .flat_map(|program| &self.of_program[*program])
             .map(|at| &self.slots[*at]);
-        others
-            .filter(|other| !other.has_started() || other.place.due.is_some())
-            .map(Obstacle::of)
+        let needs = &self.slots[slot].spec.needs;
+        let asked = others.map(|other| (other, needs.of(other.name.program())));
+        asked
+            .filter(|(other, asked)| !other.has_come_to(*asked) || other.place.due.is_some())
+            .map(|(other, asked)| Obstacle::of(other, asked))
             .next()
             .or_else(|| self.leaving_obstacle(&self.slots[slot]))
     }
@@ -316,7 +326,7 @@ impl Actor {
 }
 
 impl Obstacle {
-    fn of(other: &Slot) -> Self {
+    fn of(other: &Slot, asked: Condition) -> Self {
         let phase = other.instance.phase();
         let is_final = match phase {
             PhaseName::Stopped | PhaseName::Exited | PhaseName::Fatal => true,
@@ -325,7 +335,16 @@ impl Obstacle {
             PhaseName::Starting | PhaseName::Running | PhaseName::Backoff => false,
         };
         Self {
-            words: format!("waits for {} ({phase})", other.name),
+            words: match asked {
+                Condition::Started => format!("waits for {} ({phase})", other.name),
+                Condition::Healthy | Condition::Completed => {
+                    format!(
+                        "waits for {} ({}), which is {phase}",
+                        other.name,
+                        asked.as_str()
+                    )
+                }
+            },
             is_final,
         }
     }
@@ -372,6 +391,12 @@ fn started(verb: Verb, asked: &Asked, slot: &Slot) -> Option<VerbResult> {
             Verb::Start => Some(slot.answer(true, "was already running")),
             Verb::Restart | Verb::Stop => None,
         },
+        State::Running { .. } if slot.vitals().is_some_and(|vitals| !vitals.was_ready()) => {
+            let vitals = slot.vitals()?;
+            // It may yet become ready, but not in the time that its probe allows.
+            let is_late = vitals.health() == Health::Unhealthy;
+            is_late.then(|| slot.answer(false, &vitals.cause().unwrap_or_default()))
+        }
         State::Running { .. } if verb == Verb::Restart => Some(slot.answer(true, "restarted")),
         State::Running { .. } => Some(slot.answer(true, "started")),
         State::Down(Down::Fatal { cause, .. }) => Some(slot.answer(false, cause)),

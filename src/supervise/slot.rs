@@ -158,6 +158,7 @@ impl Slot {
             self.instance.deadline(&self.spec),
             look_at,
             self.launch_until(),
+            self.vitals().and_then(Vitals::deadline),
         ]
         .into_iter()
         .flatten()

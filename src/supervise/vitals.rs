@@ -7,6 +7,7 @@ use super::machine::health::{Reaction, Sign, Vitals};
 use super::machine::{Input, Notice, State};
 use super::signs;
 use super::tell::{self, Moment};
+use crate::clock::{self, Mono};
 use crate::ids::RunId;
 use crate::model::event::EventKind;
 use crate::model::health::Aspect;
@@ -32,8 +33,10 @@ impl Actor {
     pub(super) fn attend(&mut self, slot: usize, notice: Notice) -> Option<Notice> {
         match &notice {
             Notice::Started(run) => {
-                let (vitals, reactions) = Vitals::new(*run, &self.slots[slot].spec.health);
+                let settings = &self.slots[slot].spec.health;
+                let (vitals, reactions) = Vitals::new(*run, settings, clock::mono());
                 self.slots[slot].vitals = Some(vitals);
+                self.renewed.push(slot);
                 self.react(slot, reactions);
             }
             Notice::Adopted(run) => {
@@ -56,7 +59,7 @@ impl Actor {
     /// Begins in the midst of a run; whether it is ready.
     fn attend_running(&mut self, slot: usize, run: RunId, was_ready: bool) -> bool {
         let settings = &self.slots[slot].spec.health;
-        let (vitals, reactions) = Vitals::adopted(run, was_ready, settings);
+        let (vitals, reactions) = Vitals::adopted((run, was_ready), settings, clock::mono());
         self.slots[slot].vitals = Some(vitals);
         self.react(slot, reactions);
         matches!(self.slots[slot].instance.state, State::Running { .. }) && self.confirmed(slot)
@@ -98,6 +101,15 @@ impl Actor {
         slot.vitals
             .as_mut()
             .map_or_else(Vec::new, |vitals| vitals.take(sign, settings))
+    }
+
+    /// Lets the health of a slot's run hear of the time.
+    pub(super) fn tick_vitals(&mut self, slot: usize, now: Mono) {
+        let is_due = |vitals: &Vitals| vitals.deadline().is_some_and(|at| at <= now);
+        if self.slots[slot].vitals().is_some_and(is_due) {
+            let reactions = self.take_sign(slot, Sign::Tick(now));
+            self.react(slot, reactions);
+        }
     }
 
     /// Takes out what others learned.

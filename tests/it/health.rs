@@ -285,3 +285,119 @@ fn fifty_programs_whose_targets_hang_delay_no_other_and_take_no_thread_each() {
         assert_eq!(supervisor.program(&format!("hang-{i}"))["restarts"], 0);
     }
 }
+
+#[test]
+fn a_program_that_is_not_ready_in_time_has_failed_and_is_started_again() {
+    let supervisor = Supervisor::running(
+        &probed("web", "readiness", "exec = [\"test\", \"-e\", \"flag\"]")
+            .replace("start_confirm", "start_timeout = \"500ms\"\nstart_confirm"),
+    );
+    let crashed = wait_event(&supervisor, "program.crashed", "web");
+    assert_eq!(crashed["data"]["trigger"], "start_timeout");
+    let cause = crashed["data"]["cause"].as_str().expect("why");
+    assert!(cause.starts_with("not ready within 500ms"), "{cause}");
+    supervisor.write("flag", "");
+    let view = supervisor.wait_program("web", "ready", |view| view["ready"] == true);
+    assert!(view["restarts"].as_u64() >= Some(1), "{view}");
+}
+
+#[test]
+fn a_program_waits_until_what_it_needs_is_healthy_or_has_completed_and_says_so() {
+    let mut config = probed("db", "readiness", "exec = [\"test\", \"-e\", \"db-is-up\"]");
+    config.push_str(
+        r#"
+        [program.migrate]
+        shell = true
+        command = "while ! test -e go; do sleep 0.02; done"
+        [program.web]
+        command = ["sleep", "1d"]
+        start_confirm = "20ms"
+        depends_on = { db = "healthy" }
+        [program.job]
+        command = ["sleep", "1d"]
+        start_confirm = "20ms"
+        depends_on = { migrate = "completed", web = "healthy" }
+        [program.last]
+        command = ["sleep", "1d"]
+        autostart = false
+        depends_on = { broken = "completed" }
+        [program.broken]
+        command = ["false"]
+        restart = "never"
+        "#,
+    );
+    let supervisor = Supervisor::running(&config);
+    supervisor.wait_program("web", "waiting", |view| {
+        view["cause"] == "waits for db (healthy), which is running"
+    });
+    supervisor.write("db-is-up", "");
+    // Without a readiness the confirmed start is what counts.
+    supervisor.wait_program("web", "ready", |view| view["ready"] == true);
+    supervisor.wait_program("job", "waiting", |view| {
+        view["cause"] == "waits for migrate (completed), which is running"
+    });
+    supervisor.write("go", "");
+    supervisor.wait_program("job", "ready", |view| view["ready"] == true);
+    supervisor.wait_phase("broken", "exited");
+    let start = supervisor.cli(&["start", "last"]);
+    assert_eq!(start.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&start.stdout).into_owned()
+        + &String::from_utf8_lossy(&start.stderr);
+    assert!(
+        said.contains("waits for broken (completed), which is exited"),
+        "{said}"
+    );
+}
+
+#[test]
+fn what_is_to_be_restarted_with_its_dependency_is_and_in_order_and_nothing_else() {
+    let supervisor = Supervisor::running(
+        r#"
+        [program.db]
+        shell = true
+        command = "echo db >> order; exec sleep 1d"
+        start_confirm = "20ms"
+        backoff = { initial = "20ms", max = "20ms" }
+        [program.app]
+        shell = true
+        command = "echo app >> order; exec sleep 1d"
+        start_confirm = "20ms"
+        depends_on = { db = "healthy" }
+        restart_with = true
+        [program.web]
+        shell = true
+        command = "echo web >> order; exec sleep 1d"
+        start_confirm = "20ms"
+        depends_on = ["app"]
+        restart_with = true
+        [program.other]
+        command = ["sleep", "1d"]
+        start_confirm = "20ms"
+        depends_on = ["db"]
+        "#,
+    );
+    for name in ["web", "other"] {
+        supervisor.wait_phase(name, "running");
+    }
+    let other = supervisor.program("other");
+    crate::support::processes::kill(supervisor.pid_in("db", "running"));
+    let order = supervisor.wait_lines("order", 6);
+    assert_eq!(order, ["db", "app", "web", "db", "app", "web"]);
+    supervisor.wait_phase("web", "running");
+    for (name, cause) in [
+        ("app", "db, which it needs, was started anew"),
+        ("web", "app, which it needs, was started anew"),
+    ] {
+        let stopped = wait_event(&supervisor, "program.stopped", name);
+        assert_eq!(stopped["data"]["trigger"], "dependency");
+        assert_eq!(stopped["data"]["cause"], cause);
+        // Nothing is held against them.
+        assert_none(&supervisor, "program.crashed", name);
+        assert_eq!(supervisor.program(name)["restarts"], 0);
+    }
+    assert_eq!(supervisor.program("other")["run"], other["run"]);
+    let restart = supervisor.cli(&["restart", "db"]);
+    assert!(restart.status.success());
+    let order = supervisor.wait_lines("order", 9);
+    assert_eq!(order[6..], ["db", "app", "web"]);
+}

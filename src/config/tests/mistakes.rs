@@ -141,14 +141,14 @@ depends_on = ["bd"]
     15: program.web.depends_on: no program is called "bd": there is web, db
 depends_on = ["web"]
     15: program.web.depends_on: it depends on itself: take "web" out
-depends_on = { db = "healthy" }
-    21: program.web.depends_on.db: "healthy" is not available in this version: "started"
+depends_on = { db = "well" }
+    21: program.web.depends_on.db: "well" is no condition: "started", "healthy" or "completed"
 depends_on = { db = "startd" }
     21: program.web.depends_on.db: "startd" is no condition: did you mean "started"?
 depends_on = { db = true }
     21: program.web.depends_on.db: true or false cannot stand here: write "started"
 depends_on = "db"
-    14: program.web.depends_on: a text cannot stand here: for example depends_on = { db = "started" }
+    14: program.web.depends_on: a text cannot stand here: for example depends_on = { db = "healthy" }
 user = "no such user"
     8: program.web.user: this machine has no user "no such user": a user that there is, by its name or number
 user = ["root"]
@@ -220,7 +220,7 @@ kill_timeout = 10
 uid = 0
     1: program.web.uid: unknown key: jikimi calls it "user"
 "\u001b[2J" = 1
-    1: program.web."\x1b[2J": unknown key: here stand command, shell, directory, environment, environment_clear, env_file, instances, autostart, restart, success_exit_codes, success_signals, no_restart_exit_codes, no_restart_signals, start_confirm, stop_signal, stop_timeout, depends_on, backoff, restart_limit, rule, max_runtime, restart_at, schedule, recover_after, tags, metrics, readiness, liveness, stdin, user, group, supplementary_groups, umask, nice, rlimits, new_session
+    1: program.web."\x1b[2J": unknown key: here stand command, shell, directory, environment, environment_clear, env_file, instances, autostart, restart, success_exit_codes, success_signals, no_restart_exit_codes, no_restart_signals, start_confirm, stop_signal, stop_timeout, depends_on, restart_with, backoff, restart_limit, rule, max_runtime, restart_at, schedule, recover_after, tags, metrics, readiness, start_timeout, liveness, stdin, user, group, supplementary_groups, umask, nice, rlimits, new_session
 autostart = yes
     13: syntax: the value is missing, or is a text without quotes: put a text in "quotes"
 autostart

@@ -1,11 +1,14 @@
 //! The health of one run as a pure machine beside the one of its instance: signs of life to what follows from
 //! them. No I/O, no clock, no log. Whether the run goes on is the other machine's to decide: this one demands.
 
+use std::time::Duration;
+
 use crate::clock::Mono;
 use crate::ids::RunId;
 use crate::model::health::{Aspect, HealthSettings};
 use crate::model::status::Health;
 use crate::model::trigger::{Demand, Trigger};
+use crate::text;
 
 /// What is known of the health of a run.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,6 +18,8 @@ pub struct Vitals {
     is_confirmed: bool,
     readiness: Readiness,
     liveness: Health,
+    /// Then it must have become ready, and how long it was given.
+    ready_by: Option<(Mono, Duration)>,
     /// Its end has been demanded or has begun: nothing follows from anything any more.
     is_over: bool,
 }
@@ -45,6 +50,8 @@ pub enum Sign {
         /// Why it is unhealthy.
         cause: Option<String>,
     },
+    /// Time has passed.
+    Tick(Mono),
     /// The run ends, or is to end.
     Over,
 }
@@ -67,7 +74,7 @@ pub enum Reaction {
 impl Vitals {
     /// Those of a run that was just spawned.
     #[must_use]
-    pub fn new(run: RunId, settings: &HealthSettings) -> (Self, Vec<Reaction>) {
+    pub fn new(run: RunId, settings: &HealthSettings, now: Mono) -> (Self, Vec<Reaction>) {
         let is_probed = settings.readiness.is_some();
         let vitals = Self {
             run,
@@ -78,6 +85,10 @@ impl Vitals {
                 Readiness::Unprobed
             },
             liveness: Health::Unknown,
+            ready_by: settings
+                .start_timeout
+                .filter(|_| is_probed)
+                .map(|within| (now + within, within)),
             is_over: false,
         };
         let reaction = is_probed.then_some(Reaction::Probe(Aspect::Readiness));
@@ -88,13 +99,14 @@ impl Vitals {
     /// otherwise: what depends on it goes on.
     #[must_use]
     pub fn adopted(
-        run: RunId,
-        was_ready: bool,
+        (run, was_ready): (RunId, bool),
         settings: &HealthSettings,
+        now: Mono,
     ) -> (Self, Vec<Reaction>) {
-        let (mut vitals, reactions) = Self::new(run, settings);
+        let (mut vitals, reactions) = Self::new(run, settings, now);
         if was_ready && vitals.readiness == Readiness::Awaited(None) {
             vitals.readiness = Readiness::Passed;
+            vitals.ready_by = None;
         }
         (vitals, reactions)
     }
@@ -144,10 +156,10 @@ impl Vitals {
         }
     }
 
-    /// When [`Vitals::tick`] is wanted.
+    /// When [`Sign::Tick`] is wanted.
     #[must_use]
     pub fn deadline(&self) -> Option<Mono> {
-        None
+        self.ready_by.filter(|_| !self.is_over).map(|(at, _)| at)
     }
 
     /// Takes a sign; what follows from it.
@@ -171,6 +183,7 @@ impl Vitals {
                 health,
                 cause,
             } => self.liveness(health, cause),
+            Sign::Tick(now) => self.tick(now),
             Sign::Over => {
                 self.is_over = true;
                 Vec::new()
@@ -178,11 +191,28 @@ impl Vitals {
         }
     }
 
+    fn tick(&mut self, now: Mono) -> Vec<Reaction> {
+        let Some((_, within)) = self.ready_by.filter(|(at, _)| *at <= now) else {
+            return Vec::new();
+        };
+        let mut cause = format!("not ready within {}", text::duration(within));
+        if let Readiness::Awaited(Some(why)) = &self.readiness {
+            cause = format!("{cause}: {why}");
+        }
+        self.is_over = true;
+        vec![Reaction::Demand(Demand {
+            trigger: Trigger::StartTimeout,
+            cause,
+            is_failure: true,
+        })]
+    }
+
     /// It has just become ready, for the first time: its liveness counts from here on.
-    fn if_ready(&self, settings: &HealthSettings) -> Vec<Reaction> {
+    fn if_ready(&mut self, settings: &HealthSettings) -> Vec<Reaction> {
         if !self.is_ready() {
             return Vec::new();
         }
+        self.ready_by = None;
         let mut reactions = vec![Reaction::Ready];
         if settings.liveness.is_some() {
             reactions.push(Reaction::Probe(Aspect::Liveness));
@@ -261,6 +291,7 @@ mod tests {
         HealthSettings {
             readiness: readiness.then(|| Arc::clone(&probe)),
             liveness: liveness.then_some(probe),
+            start_timeout: Some(Duration::from_secs(30)),
         }
     }
 
@@ -277,6 +308,8 @@ mod tests {
             'L' => verdict(Aspect::Liveness, Health::Healthy),
             'l' => verdict(Aspect::Liveness, Health::Unhealthy),
             'o' => Sign::Over,
+            't' => Sign::Tick(Mono::from_nanos(29_999_999_999)),
+            'T' => Sign::Tick(Mono::from_nanos(30_000_000_000)),
             other => unreachable!("{other}"),
         }
     }
@@ -294,7 +327,7 @@ mod tests {
 
     /// What followed from each sign, and what is seen at the end.
     fn walk(settings: &HealthSettings, signs: &str) -> (String, bool, Health) {
-        let (mut vitals, first) = Vitals::new(RunId::new(), settings);
+        let (mut vitals, first) = Vitals::new(RunId::new(), settings, Mono::default());
         let mut words: Vec<&str> = first.iter().map(word).collect();
         for c in signs.chars() {
             words.extend(vitals.take(sign(c), settings).iter().map(word));
@@ -302,10 +335,12 @@ mod tests {
         (words.join(" "), vitals.is_ready(), vitals.health())
     }
 
-    #[test]
-    fn what_follows_from_which_signs() {
+    /// Which probes there are, signs, what follows, whether it is ready then, and how it does.
+    type Walk = (&'static str, &'static str, &'static str, bool, Health);
+
+    const WALKS: &[Walk] = {
         use Health::{Healthy, Unhealthy, Unknown};
-        for (probes, signs, words, is_ready, health) in [
+        &[
             ("", "", "", false, Unknown),
             ("", "c", "ready", true, Unknown),
             ("r", "c", "probe-readiness", false, Unknown),
@@ -329,6 +364,23 @@ mod tests {
                 Healthy,
             ),
             ("r", "coR", "probe-readiness", false, Unknown),
+            ("r", "ctT", "probe-readiness start_timeout", false, Unknown),
+            (
+                "r",
+                "rTTRc",
+                "probe-readiness start_timeout",
+                false,
+                Unhealthy,
+            ),
+            ("r", "RtT", "probe-readiness start_timeout", false, Healthy),
+            (
+                "r",
+                "cRTr",
+                "probe-readiness ready unhealthy",
+                false,
+                Unhealthy,
+            ),
+            ("", "tTcT", "ready", true, Unknown),
             ("l", "c", "ready probe-liveness", true, Unknown),
             ("l", "cL", "ready probe-liveness", true, Healthy),
             (
@@ -367,9 +419,14 @@ mod tests {
                 true,
                 Unhealthy,
             ),
-        ] {
+        ]
+    };
+
+    #[test]
+    fn what_follows_from_which_signs() {
+        for (probes, signs, words, is_ready, health) in WALKS {
             let settings = settings(probes.contains('r'), probes.contains('l'));
-            let expected = (words.to_owned(), is_ready, health);
+            let expected = ((*words).to_owned(), *is_ready, *health);
             assert_eq!(walk(&settings, signs), expected, "{probes:?} {signs}");
         }
     }
@@ -377,10 +434,10 @@ mod tests {
     #[test]
     fn in_every_short_history_ready_is_told_once_at_most_and_nothing_follows_an_end() {
         let mut histories = vec![String::new()];
-        for _ in 0..6 {
+        for _ in 0..5 {
             histories = histories
                 .iter()
-                .flat_map(|h| "cRrLlo".chars().map(move |c| format!("{h}{c}")))
+                .flat_map(|h| "cRrLloT".chars().map(move |c| format!("{h}{c}")))
                 .collect();
         }
         for probes in 0..4 {
@@ -391,6 +448,7 @@ mod tests {
                 assert!(count("ready") <= 1, "{signs}: {words}");
                 assert!(count("liveness") <= 1, "{signs}: {words}");
                 assert!(count("healthy") <= count("unhealthy"), "{signs}: {words}");
+                assert!(count("start_timeout") <= 1, "{signs}: {words}");
                 if let Some(at) = signs.find(['o', 'l']) {
                     let (before, _, _) = walk(&settings, &signs[..=at]);
                     assert_eq!(before, words, "{signs}");
