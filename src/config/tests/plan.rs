@@ -214,6 +214,7 @@ const VALUES: &[&str] = &[
     "true",
     "false",
     "3",
+    "7",
     "7.5",
     "0.5",
     "\"7s\"",
@@ -238,7 +239,15 @@ fn with_another_value(name: &str, examples: &[String]) -> Option<(ProgramSpec, P
             .find(|p| &*p.name == "web")
             .map(|p| ProgramSpec::clone(p))
     };
-    let plain = load(&format!("{}{DB}", command("\"true\"")))?;
+    // A probe's keys want a probe.
+    let beside = match name.split_once('.') {
+        Some(("readiness" | "liveness", "http" | "tcp" | "exec")) | None => String::new(),
+        Some((probe @ ("readiness" | "liveness"), _)) => {
+            format!("{probe}.tcp = \"127.0.0.1:1\"\n")
+        }
+        Some(_) => String::new(),
+    };
+    let plain = load(&format!("{}{beside}{DB}", command("\"true\"")))?;
     let values = examples
         .iter()
         .map(String::as_str)
@@ -246,7 +255,7 @@ fn with_another_value(name: &str, examples: &[String]) -> Option<(ProgramSpec, P
     for value in values {
         let text = match name {
             "command" => format!("{}{DB}", command(value)),
-            _ => format!("{}{name} = {value}\n{DB}", command("\"true\"")),
+            _ => format!("{}{beside}{name} = {value}\n{DB}", command("\"true\"")),
         };
         if let Some(other) = load(&text).filter(|other| *other != plain) {
             return Some((plain, other));
