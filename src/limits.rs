@@ -105,6 +105,10 @@ pub const KILL_AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// From the last signal to KILL, for a program that was asked by console lines first and given `stop_timeout`.
 pub const STOP_AFTER_LINES: Duration = Duration::from_secs(5);
 
+/// A line typed into a program's standard input, without its end: with it, the most that a pipe takes whole or not
+/// at all.
+pub const CONSOLE_LINE_BYTES: usize = rustix::pipe::PIPE_BUF - 1;
+
 /// Steps of a stop: lines or signals, and the pauses between them.
 pub const STOP_STEPS_MAX: usize = 64;
 
@@ -130,7 +134,7 @@ pub const LAUNCH_MAX: Duration = Duration::from_secs(30);
 /// Descriptors the supervisor needs besides its instances: database, sockets, deliveries, terminal.
 pub const OPEN_FILES_BASE: u64 = 512;
 
-/// Descriptors of one instance: a pidfd, two pipes, two segments with their index, three of the sampler.
+/// Descriptors of one instance: a pidfd, three pipes, two segments with their index, three of the sampler.
 pub const OPEN_FILES_PER_INSTANCE: u64 = 12;
 
 /// Requests on their way to the supervision actor; each comes from a connection, of which there are fewer.
@@ -223,7 +227,7 @@ pub const CONTROL_HEAD_BYTES: usize = 16 * 1024;
 /// Headers in a request.
 pub const CONTROL_HEADERS: usize = 64;
 
-/// The body of a request. No route reads one yet; console lines to a program will fit.
+/// The body of a request: a console line to a program fits many times.
 pub const CONTROL_BODY_BYTES: usize = 64 * 1024;
 
 /// A thread that waits for events or an answer looks this often whether it is still wanted.
@@ -287,6 +291,7 @@ pub const INBOX_BODY_BYTES: usize = 1024 * 1024;
 /// Connections to `inbox`: more than any dispatcher has workers.
 pub const INBOX_CONNECTIONS: usize = 32;
 
+const _: () = assert!(CONSOLE_LINE_BYTES < CONTROL_BODY_BYTES);
 const _: () = assert!(CONTROL_LONG < CONTROL_CONNECTIONS);
 const _: () = assert!(CONTROL_COMMANDS >= CONTROL_CONNECTIONS);
 const _: () = assert!(INBOX_CONNECTIONS <= CONTROL_CONNECTIONS);

@@ -2,6 +2,7 @@
 //! the keeper of the holder process. Owns no thread.
 
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -16,6 +17,7 @@ use crate::ids::RunId;
 use crate::journal::{Journal, Sink};
 use crate::logs::Logs;
 use crate::metrics::{Member, Metrics};
+use crate::model::console::Console;
 use crate::model::delivery::{Leased, Settlement};
 use crate::model::event::{Event, EventKind, Severity};
 use crate::model::name::InstanceName;
@@ -26,7 +28,7 @@ use crate::notify::outbox::{Outbox, OutboxError};
 use crate::probe::Probes;
 use crate::procfs;
 use crate::store::{Store, StoreError};
-use crate::supervise::{Measured, Output, Ports, Probed};
+use crate::supervise::{Input, Measured, Output, Ports, Probed};
 
 /// What supervision has others do.
 pub(super) struct SupervisionPorts {
@@ -53,6 +55,41 @@ impl Ports for SupervisionPorts {
             paths: pipes.paths.to_vec(),
             begin: Box::new(move || logs.pump(readers)),
         })
+    }
+
+    fn open_input(
+        &self,
+        instance: &InstanceName,
+        run: RunId,
+        console: Console,
+    ) -> io::Result<Option<Input>> {
+        match console {
+            Console::Null => Ok(None),
+            Console::Pipe => {
+                let made = self.logs.make_input(instance, run)?;
+                Ok(Some(Input {
+                    stdin: made.stdin,
+                    writer: made.writer,
+                    path: made.path,
+                }))
+            }
+        }
+    }
+
+    fn reopen_input(&self, instance: &InstanceName, run: RunId) -> Option<OwnedFd> {
+        match self.logs.open_input(instance, run) {
+            Ok(writer) => Some(writer),
+            // It never had one.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => {
+                log::warn!("{instance}: its standard input cannot be reached: {error}");
+                None
+            }
+        }
+    }
+
+    fn input_over(&self, instance: &InstanceName, run: RunId) {
+        self.logs.input_over(instance, run);
     }
 
     fn output_unused(&self, run: RunId) {

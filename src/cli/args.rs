@@ -58,6 +58,20 @@ pub enum Command {
     },
     /// Read the configuration again; only what changed in it is touched
     Reload(ReloadArgs),
+    /// Type a line into the standard input of programs
+    Send {
+        /// A program, an instance (`web:0`), a glob (`web*`), `tag:NAME`, or `all`
+        #[arg(value_name = "NAME")]
+        name: String,
+        /// The line; several words are joined by blanks
+        #[arg(
+            required = true,
+            trailing_var_arg = true,
+            allow_hyphen_values = true,
+            value_name = "TEXT"
+        )]
+        text: Vec<String>,
+    },
     /// Stop every program and end the supervisor
     Shutdown {
         /// Leave the programs running; the next `run` takes them over

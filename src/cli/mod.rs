@@ -71,6 +71,7 @@ fn dispatch(args: Args) -> Result<ExitCode, Failure> {
             no_wait,
         } => verbs::shutdown(&place, leave_running, !no_wait),
         Command::Upgrade => upgrade::upgrade(&place, &mut Out::stdout()),
+        Command::Send { name, text } => verbs::send(&place, &name, &text),
         Command::Notify(NotifyCommand::Test { target }) => {
             notify::test(&place, &target, &mut Out::stdout())
         }
@@ -115,6 +116,7 @@ mod tests {
             &["jikimi", "explain"],
             &["jikimi", "explain", "web", "-n", "some"],
             &["jikimi", "signal", "web"],
+            &["jikimi", "send", "web"],
             &["jikimi", "status", "web"],
             &["jikimi", "events", "-n", "many"],
             &["jikimi", "events", "--since", "yesterday"],

@@ -1,4 +1,4 @@
-//! `start`, `stop`, `restart`, `signal` and `shutdown`.
+//! `start`, `stop`, `restart`, `signal`, `send` and `shutdown`.
 
 use super::args::VerbArgs;
 use super::connect::Place;
@@ -28,6 +28,13 @@ pub fn signal(place: &Place, signal: &str, names: &[String]) -> Result<(), Failu
     let asked = format!("signal={}", percent_encode(signal));
     let path = path_of("signal", names, &asked);
     say(&place.client()?.post(&path, Patience::Short)?)
+}
+
+/// Types a line into the standard input of each instance that `name` means.
+pub fn send(place: &Place, name: &str, words: &[String]) -> Result<(), Failure> {
+    let path = path_of("send", &[name.to_owned()], "");
+    let line = words.join(" ");
+    say(&place.client()?.post_body(&path, line.as_bytes())?)
 }
 
 /// What became of each instance.

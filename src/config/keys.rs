@@ -88,6 +88,8 @@ pub enum Kind {
     },
     /// The name of a signal, or a list of such names and pauses.
     StopSignals,
+    /// A list of console lines and pauses.
+    ConsoleLines,
     /// A list of texts, or one text that is split as a shell splits.
     Command,
     /// A host and a port.
@@ -148,6 +150,7 @@ impl Kind {
                 words.join(" or ")
             }
             Self::StopSignals => "name of a signal, or list of names and pauses".to_owned(),
+            Self::ConsoleLines => "list of lines and pauses".to_owned(),
             Self::Command => "list of texts, or one text".to_owned(),
             Self::Address => "host and port".to_owned(),
             Self::Texts | Self::Tags => "list of texts".to_owned(),

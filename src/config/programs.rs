@@ -11,13 +11,12 @@ use super::fault::wrong;
 use super::fields::{Block, Fields};
 use super::read::{Reader, Typed};
 use super::source::read_text;
-use super::{env_file, lists, os, policy, probes, timing};
+use super::{env_file, lists, os, policy, probes, stops, timing};
 use crate::limits;
 use crate::model::needs::Needs;
 use crate::model::program::{
     BackoffPolicy, Environment, LimitAction, ProgramSpec, RestartLimit, RestartPolicy, Variables,
 };
-use crate::model::stop::StopPlan;
 use crate::text;
 
 const COMMAND: &str = "program.*.command";
@@ -44,6 +43,7 @@ pub(super) fn program(
     let restart_limit = restart_limit(odd, block);
     let timing = timing::timing(reader, block);
     let health = probes::health((reader, odd), block);
+    let console = stops::console(reader, block);
     let command = command(reader, block)?;
     let folder = reader.sources.folder(block.at);
     Some(ProgramSpec {
@@ -61,10 +61,8 @@ pub(super) fn program(
         success_exit_codes: fields.exit_codes("program.*.success_exit_codes"),
         ends: policy::ends(fields),
         start_confirm: fields.duration("program.*.start_confirm"),
-        stop: StopPlan {
-            lines: Vec::new(),
-            signals: fields.stops("program.*.stop_signal"),
-        },
+        console,
+        stop: stops::plan(fields),
         stop_timeout: fields.duration("program.*.stop_timeout"),
         needs: needs(fields),
         depends_on: names(fields, "program.*.depends_on")

@@ -126,6 +126,7 @@ impl<'a> Reader<'a> {
                 self.keep(at, name, word).map(Typed::Word)
             }
             Kind::StopSignals => stops::signals(self, key, name, node),
+            Kind::ConsoleLines => stops::lines(self, key, name, node),
             Kind::Command => lists::command(self, key, name, node),
             Kind::Texts => lists::texts(self, key, name, node).map(Typed::Words),
             Kind::Tags => lists::tags(self, key, name, node),

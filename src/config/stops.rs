@@ -1,14 +1,16 @@
-//! How a program is asked to end: a signal, or a list of signals with pauses between them. Part of
-//! [`super::read`].
+//! How a program is asked to end: console lines, or signals, with pauses between them. Part of [`super::read`].
+//! What they mean together with the rest of a program is told here too.
 
 use std::time::Duration;
 
 use super::fault::{Wrong, wrong};
+use super::fields::{Block, Fields};
 use super::keys::Key;
 use super::read::{Reader, Typed, duration_in};
 use super::syntax::{Node, Value};
 use crate::limits;
-use crate::model::stop::{StopAct, StopStep};
+use crate::model::console::Console;
+use crate::model::stop::{ConsoleLine, StopAct, StopPlan, StopStep};
 
 /// The name of a signal, or a list of such names and pauses.
 pub(super) fn signals(
@@ -23,6 +25,16 @@ pub(super) fn signals(
     }
     let steps = steps(reader, key, (name, node), signal)?;
     if let Err(wrong) = ends_are_acts(&steps, "a signal") {
+        reader.fault(node.at, name, wrong);
+        return None;
+    }
+    Some(Typed::Stops(steps))
+}
+
+/// A list of console lines and pauses.
+pub(super) fn lines(reader: &mut Reader<'_>, key: &Key, name: &str, node: &Node) -> Option<Typed> {
+    let steps = steps(reader, key, (name, node), line)?;
+    if let Err(wrong) = ends_are_acts(&steps, "a line") {
         reader.fault(node.at, name, wrong);
         return None;
     }
@@ -64,6 +76,20 @@ fn signal(reader: &mut Reader<'_>, key: &Key, name: &str, node: &Node) -> Option
     reader.one_signal(key, name, node).map(StopAct::Signal)
 }
 
+fn line(reader: &mut Reader<'_>, key: &Key, name: &str, node: &Node) -> Option<StopAct> {
+    let word = reader.word(key, name, node)?;
+    if word.text.contains('\n') || word.text.len() > limits::CONSOLE_LINE_BYTES {
+        let most = limits::CONSOLE_LINE_BYTES;
+        let right = format!("lines of {most} bytes at the most, without their ends");
+        reader.fault(node.at, name, wrong("it is no single line", right));
+        return None;
+    }
+    Some(StopAct::Line(ConsoleLine {
+        text: word.text.into(),
+        written: word.raw.into(),
+    }))
+}
+
 /// `{ wait = "10s" }`.
 fn pause(reader: &mut Reader<'_>, key: &Key, name: &str, node: &Node) -> Option<Duration> {
     let right = "a pause is written { wait = \"10s\" }";
@@ -103,4 +129,35 @@ fn ends_are_acts(steps: &[StopStep], what: &str) -> Result<(), Wrong> {
         return Err(wrong("it begins with a pause", right));
     }
     Ok(())
+}
+
+const STDIN: &str = "program.*.stdin";
+const STOP_STDIN: &str = "program.*.stop_stdin";
+
+/// What a program's standard input is: a pipe where lines are to be typed.
+pub(super) fn console(reader: &mut Reader<'_>, block: &Block) -> Console {
+    let fields = &block.fields;
+    match (
+        fields.text_written(STDIN).as_deref(),
+        fields.place(STOP_STDIN),
+    ) {
+        (Some("null"), Some(at)) => {
+            let w = wrong(
+                "with stdin = \"null\" nothing can be typed",
+                "leave stdin out, or write stdin = \"pipe\"",
+            );
+            reader.fault(at, &format!("{}.stop_stdin", block.shown), w);
+            Console::Null
+        }
+        (Some("pipe"), _) | (None, Some(_)) => Console::Pipe,
+        (Some(_) | None, _) => Console::Null,
+    }
+}
+
+/// How a program is asked to end.
+pub(super) fn plan(fields: &Fields) -> StopPlan {
+    StopPlan {
+        lines: fields.stops(STOP_STDIN),
+        signals: fields.stops("program.*.stop_signal"),
+    }
 }

@@ -100,6 +100,15 @@ impl Client {
         self.ask("POST", target, patience)
     }
 
+    /// `POST target`, with `body`.
+    pub fn post_body<T: DeserializeOwned>(
+        &self,
+        target: &str,
+        body: &[u8],
+    ) -> Result<T, ClientError> {
+        answer_of(self.exchange_body(("POST", target), body, Patience::Short)?)
+    }
+
     /// The server-sent events of `target`, which may be quiet for long.
     pub fn follow(&self, target: &str) -> Result<Follow, ClientError> {
         let (reader, head) = self.exchange("GET", target, Patience::Short)?;
@@ -149,12 +158,7 @@ impl Client {
         target: &str,
         patience: Patience,
     ) -> Result<T, ClientError> {
-        let (reader, head) = self.exchange(method, target, patience)?;
-        let body = read_body(reader, &head)?;
-        if !(200..300).contains(&head.status) {
-            return Err(refusal(&head, &body));
-        }
-        serde_json::from_slice(&body).map_err(|e| ClientError::Strange(e.to_string()))
+        answer_of(self.exchange(method, target, patience)?)
     }
 
     fn exchange(
@@ -163,16 +167,29 @@ impl Client {
         target: &str,
         patience: Patience,
     ) -> Result<Answer, ClientError> {
+        self.exchange_body((method, target), b"", patience)
+    }
+
+    fn exchange_body(
+        &self,
+        (method, target): (&str, &str),
+        body: &[u8],
+        patience: Patience,
+    ) -> Result<Answer, ClientError> {
         let mut stream = self.open()?;
         let read_timeout = match patience {
             Patience::Short => Some(limits::CLIENT_TIMEOUT),
             Patience::Unlimited => None,
         };
         stream.set_read_timeout(read_timeout).map_err(lost)?;
-        let request =
-            format!("{method} {target} HTTP/1.1\r\nHost: jikimi\r\nContent-Length: 0\r\n\r\n");
+        let length = body.len();
+        let mut request = format!(
+            "{method} {target} HTTP/1.1\r\nHost: jikimi\r\nContent-Length: {length}\r\n\r\n"
+        )
+        .into_bytes();
+        request.extend_from_slice(body);
         // A server that is full answers and closes without having read: the answer counts, not this.
-        let written = stream.write_all(request.as_bytes());
+        let written = stream.write_all(&request);
         let mut reader = BufReader::new(stream);
         match (read_head(&mut reader), written) {
             (Ok(head), _) => Ok((reader, head)),
@@ -183,6 +200,14 @@ impl Client {
 }
 
 type Answer = (BufReader<UnixStream>, Head);
+
+fn answer_of<T: DeserializeOwned>((reader, head): Answer) -> Result<T, ClientError> {
+    let body = read_body(reader, &head)?;
+    if !(200..300).contains(&head.status) {
+        return Err(refusal(&head, &body));
+    }
+    serde_json::from_slice(&body).map_err(|e| ClientError::Strange(e.to_string()))
+}
 
 struct Head {
     status: u16,

@@ -44,7 +44,7 @@ pub enum Route {
         /// Answer when it is done.
         wait: bool,
     },
-    /// Signal what runs.
+    /// Signal what runs, or type into it.
     Poke {
         /// What to do.
         poke: Poke,
@@ -106,6 +106,7 @@ fn resource(rest: &[&str], request: &Request) -> Option<Resource> {
         ["reload"] => (POST, reload(request)),
         ["programs", name, "explain"] => (GET, explain(name, request).map(Route::Explain)),
         ["programs", name, "signal"] => (POST, signal(name, request)),
+        ["programs", name, "send"] => (POST, line(name, request)),
         ["programs", name, verb] => (POST, program_verb(name, verb, request)?),
         _ => return None,
     })
@@ -156,6 +157,22 @@ fn explain(name: &str, request: &Request) -> Result<ExplainQuery, Problem> {
 fn patterns(name: &str, request: &Request) -> Vec<String> {
     let names = std::iter::once(name).chain(request.params("name"));
     names.map(str::to_owned).collect()
+}
+
+/// The body is the line; an end of line behind it is not part of it.
+fn line(name: &str, request: &Request) -> Result<Route, Problem> {
+    let text = std::str::from_utf8(&request.body)
+        .map_err(|_| Problem::new(400, "the line must be UTF-8"))?;
+    let text = text.strip_suffix('\n').unwrap_or(text);
+    if text.contains(['\n', '\0']) || text.len() > limits::CONSOLE_LINE_BYTES {
+        let most = limits::CONSOLE_LINE_BYTES;
+        let detail = format!("send one line of {most} bytes at the most");
+        return Err(Problem::new(400, detail));
+    }
+    Ok(Route::Poke {
+        poke: Poke::Line(text.to_owned()),
+        patterns: patterns(name, request),
+    })
 }
 
 fn signal(name: &str, request: &Request) -> Result<Route, Problem> {
@@ -330,6 +347,30 @@ mod tests {
         );
         assert_eq!(ask(POST, &path, &[]), Err(400));
         assert_eq!(ask(POST, &path, &[("signal", "TREM")]), Err(400));
+    }
+
+    #[test]
+    fn one_line_is_sent_and_no_more() {
+        let send = |body: &[u8]| {
+            let path = ["api", "v1", "programs", "web", "send"];
+            let request = Request {
+                method: POST.to_owned(),
+                path: path.map(str::to_owned).to_vec(),
+                body: body.to_vec(),
+                ..Request::default()
+            };
+            route(&request).map_err(|p| p.status)
+        };
+        for (body, line) in [(&b"say hi"[..], "say hi"), (b"stop\n", "stop"), (b"", "")] {
+            let Ok(Route::Poke { poke, .. }) = send(body) else {
+                panic!("{line}");
+            };
+            assert_eq!(poke, Poke::Line(line.to_owned()));
+        }
+        let long = vec![b'x'; limits::CONSOLE_LINE_BYTES + 1];
+        for bad in [&b"a\nb"[..], b"\xff", b"a\0", &long] {
+            assert_eq!(send(bad), Err(400), "{bad:?}");
+        }
     }
 
     #[test]

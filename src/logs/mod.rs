@@ -18,6 +18,7 @@ mod batch;
 mod derive;
 pub mod holder;
 pub mod index;
+mod inputs;
 pub mod level;
 mod lines;
 mod link;
@@ -50,6 +51,7 @@ use crossbeam::channel::{Receiver, Sender, bounded};
 use parking_lot::Mutex;
 
 pub use self::holder::HolderSeat;
+pub use self::inputs::RunInput;
 pub use self::pipes::{PipeId, RunPipes, RunReaders};
 pub use self::print::Terminal;
 pub use self::pump::Notice;
@@ -216,6 +218,27 @@ impl Logs {
     /// spawn; to be said for every run that was made, spawned or not.
     pub fn pump(&self, readers: RunReaders) {
         self.tell(Command::Register(readers.0));
+    }
+
+    /// Makes the pipe that a run reads its standard input from. System calls only; waits for nobody.
+    ///
+    /// # Errors
+    /// No descriptors or no room for the pipe.
+    pub fn make_input(&self, instance: &InstanceName, run: RunId) -> io::Result<RunInput> {
+        self.0.pipes.make_input(instance, run)
+    }
+
+    /// Our end of the standard input of a run that outlived an earlier supervisor.
+    ///
+    /// # Errors
+    /// It has none, or does not have it open any more.
+    pub fn open_input(&self, instance: &InstanceName, run: RunId) -> io::Result<OwnedFd> {
+        self.0.pipes.open_input(instance, run)
+    }
+
+    /// The run of [`Logs::make_input`] is over, or was not to be.
+    pub fn input_over(&self, instance: &InstanceName, run: RunId) {
+        self.0.pipes.unlink_input(instance, run);
     }
 
     /// [`Logs::make_run`] and [`Logs::pump`] in one.

@@ -145,26 +145,38 @@ impl PipeDir {
         self.path.join(id.to_string())
     }
 
+    /// Where a pipe of that name is.
+    pub(super) fn path_of_name(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
     /// Makes one pipe and opens it for both sides.
     pub(super) fn make(&self, id: PipeId) -> io::Result<Made> {
         let name = id.to_string();
-        match self.make_fifo(&name) {
-            Err(Errno::NOENT) => {
-                self.renew()?;
-                self.make_fifo(&name)?;
-            }
-            other => other?,
-        }
-        let flags = OFlags::RDWR | OFlags::CLOEXEC;
-        let ends = openat(self.dir(), name.as_str(), flags, Mode::empty())
-            .and_then(|writer| Ok((writer, self.open_reader(&name)?)));
-        match ends {
-            Ok((writer, reader)) => Ok(Made { id, writer, reader }),
+        let writer = self.make_named(&name)?;
+        match self.open_reader(&name) {
+            Ok(reader) => Ok(Made { id, writer, reader }),
             Err(e) => {
                 self.unlink(&id);
                 Err(e.into())
             }
         }
+    }
+
+    /// Makes a pipe and opens it for a program: read-write.
+    pub(super) fn make_named(&self, name: &str) -> io::Result<OwnedFd> {
+        match self.make_fifo(name) {
+            Err(Errno::NOENT) => {
+                self.renew()?;
+                self.make_fifo(name)?;
+            }
+            other => other?,
+        }
+        let flags = OFlags::RDWR | OFlags::CLOEXEC;
+        openat(self.dir(), name, flags, Mode::empty()).map_err(|e| {
+            self.unlink_name(name);
+            e.into()
+        })
     }
 
     fn make_fifo(&self, name: &str) -> rustix::io::Result<()> {
@@ -178,29 +190,42 @@ impl PipeDir {
         openat(self.dir(), name, flags, Mode::empty())
     }
 
+    /// Our own open for writing, which never waits; an error when nobody reads.
+    pub(super) fn open_writer(&self, name: &str) -> rustix::io::Result<OwnedFd> {
+        let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        openat(self.dir(), name, flags, Mode::empty())
+    }
+
     /// Removes the name; a pipe that is gone already is no fault.
     pub(super) fn unlink(&self, id: &PipeId) {
-        match unlinkat(self.dir(), id.to_string(), AtFlags::empty()) {
+        self.unlink_name(&id.to_string());
+    }
+
+    /// [`PipeDir::unlink`], by the name alone.
+    pub(super) fn unlink_name(&self, name: &str) {
+        match unlinkat(self.dir(), name, AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => {}
-            Err(e) => log::warn!("cannot remove pipe {id}: {e}"),
+            Err(e) => log::warn!("cannot remove pipe {name}: {e}"),
         }
+    }
+
+    /// The names of all pipes that are there.
+    pub(super) fn names(&self) -> io::Result<Vec<String>> {
+        use std::os::unix::fs::FileTypeExt as _;
+        let mut found = Vec::new();
+        for entry in std::fs::read_dir(&self.path)? {
+            let entry = entry?;
+            if entry.file_type()?.is_fifo() {
+                found.extend(entry.file_name().to_str().map(str::to_owned));
+            }
+        }
+        Ok(found)
     }
 
     /// The pipes that are there, in the order of their runs.
     pub(super) fn list(&self) -> io::Result<Vec<PipeId>> {
-        let mut found = Vec::new();
-        for entry in std::fs::read_dir(&self.path)? {
-            let entry = entry?;
-            let is_pipe = {
-                use std::os::unix::fs::FileTypeExt as _;
-                entry.file_type()?.is_fifo()
-            };
-            if let Some(id) = entry.file_name().to_str().and_then(PipeId::parse)
-                && is_pipe
-            {
-                found.push(id);
-            }
-        }
+        let names = self.names()?;
+        let mut found: Vec<PipeId> = names.iter().filter_map(|n| PipeId::parse(n)).collect();
         found.sort();
         Ok(found)
     }

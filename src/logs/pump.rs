@@ -260,6 +260,7 @@ impl Pump {
         for source in &left {
             self.unspill(source, now);
         }
+        self.dir.unlink_inputs();
         self.spill.abandon();
         self.tell_drops(now);
         self.totals

@@ -16,7 +16,7 @@ use crate::ids::DeliveryId;
 pub enum Command {
     /// Start, stop or restart instances.
     Verb(VerbRequest),
-    /// Signal running instances.
+    /// Signal running instances, or type into them.
     Poke(PokeRequest),
     /// Read the configuration again.
     Reload(ReloadRequest),
@@ -84,6 +84,8 @@ pub struct PokeRequest {
 pub enum Poke {
     /// Its main process is sent this signal.
     Signal(Signal),
+    /// This line, without its end, is typed into its standard input.
+    Line(String),
 }
 
 /// The answer to a verb: what became of each instance, or the name that chose none.

@@ -84,6 +84,7 @@ fn parts(spec: &ProgramSpec) -> Parts {
         command,
         directory,
         environment,
+        console,
         os,
         instances,
         autostart,
@@ -109,6 +110,9 @@ fn parts(spec: &ProgramSpec) -> Parts {
     let directory = directory.as_os_str().as_encoded_bytes().to_vec();
     parts.run.insert("directory".to_owned(), directory);
     add_environment(&mut parts.run, environment);
+    if let Some((key, value)) = console.key() {
+        parts.run.insert(key.to_owned(), value.as_bytes().to_vec());
+    }
     for (key, value) in os.parts() {
         parts.run.insert(key.to_owned(), value.into_bytes());
     }

@@ -2,6 +2,7 @@
 
 pub mod calendar;
 pub mod command;
+pub mod console;
 pub mod delivery;
 pub mod ends;
 pub mod event;

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::console::Console;
 use super::ends::EndPolicy;
 use super::event::Exit;
 use super::health::HealthSettings;
@@ -39,6 +40,8 @@ pub struct ProgramSpec {
     pub ends: EndPolicy,
     /// Alive this long counts as started.
     pub start_confirm: Duration,
+    /// What its standard input is.
+    pub console: Console,
     /// How it is asked to end.
     pub stop: StopPlan,
     /// From the last line typed to the signal; without lines, from the last signal to KILL.
@@ -120,6 +123,7 @@ impl ProgramSpec {
             success_exit_codes: vec![0],
             ends: EndPolicy::default(),
             start_confirm: Duration::from_secs(1),
+            console: Console::Null,
             stop: StopPlan::of(Signal::TERM),
             stop_timeout: Duration::from_secs(10),
             depends_on: vec![],

@@ -81,7 +81,7 @@ impl fmt::Display for ConsoleLine {
 
 impl fmt::Debug for ConsoleLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
+        write!(f, "{:?}", self.written)
     }
 }
 

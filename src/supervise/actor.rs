@@ -268,8 +268,10 @@ impl Actor {
                     Action::AwaitNeeds => {}
                     Action::Spawn => inputs.extend(self.spawn(slot)),
                     Action::Signal(run, signal) => self.signal(slot, run, signal),
-                    // No program has a standard input of ours.
-                    Action::Type(run, _) => inputs.push(Input::Untyped(run)),
+                    Action::Type(run, line) => {
+                        let is_typed = self.type_line(slot, run, &line);
+                        inputs.extend((!is_typed).then_some(Input::Untyped(run)));
+                    }
                     Action::Tell(notice) => self.tell(slot, notice),
                 }
             }

@@ -144,6 +144,7 @@ impl Actor {
         let token = self.listen(child.pidfd.as_fd(), Source::Main(slot))?;
         self.slots[slot].live = Some(Live {
             main: Some(Main { child, token }),
+            console: self.reopen_input(slot, start.run),
             ..remains(start, spawned_at(start_ticks))
         });
         self.ports.measure(Measured {
@@ -291,6 +292,7 @@ fn remains(start: &RunStart, since: Mono) -> Live {
         look_at: None,
         looks: 0,
         pipes: start.pipes.clone(),
+        console: None,
     }
 }
 

@@ -113,7 +113,7 @@ impl Actor {
             return;
         };
         self.drop_main(slot);
-        self.ports.output_unused(root.run);
+        self.pipes_unused(slot, root.run);
         self.feed(slot, spawn_failed(error));
         self.grant(slot, launching);
     }

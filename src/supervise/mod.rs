@@ -11,6 +11,7 @@ mod actor;
 mod adopt;
 pub mod backoff;
 pub mod board;
+mod console;
 mod dependents;
 mod idle;
 mod launch;
@@ -43,6 +44,7 @@ use crossbeam::channel::{Sender, bounded};
 use crate::ids::RunId;
 use crate::limits;
 use crate::model::command::{PokeRequest, VerbRequest};
+use crate::model::console::Console;
 use crate::model::event::Event;
 use crate::model::name::InstanceName;
 use crate::model::program::ProgramSpec;
@@ -63,6 +65,24 @@ pub trait Ports: Send {
     /// # Errors
     /// No pipe is to be had.
     fn open_output(&self, instance: &InstanceName, run: RunId) -> io::Result<Output>;
+    /// Makes what a run reads its standard input from; none when that is nothing. System calls only.
+    ///
+    /// # Errors
+    /// None is to be had.
+    fn open_input(
+        &self,
+        _instance: &InstanceName,
+        _run: RunId,
+        _console: Console,
+    ) -> io::Result<Option<Input>> {
+        Ok(None)
+    }
+    /// Our end of the standard input of a run that outlived an earlier supervisor; none when it cannot be reached.
+    fn reopen_input(&self, _instance: &InstanceName, _run: RunId) -> Option<OwnedFd> {
+        None
+    }
+    /// The run with such an input is over, or was not to be.
+    fn input_over(&self, _instance: &InstanceName, _run: RunId) {}
     /// The run's spawn failed: its pipes are not wanted.
     fn output_unused(&self, run: RunId);
     /// Nothing of the run's tree is left: its output ends with what is in the pipes.
@@ -95,6 +115,16 @@ pub struct Output {
     /// Begins to read them; to be called after the spawn, whatever came of it: the wake-up of the reader must
     /// not compete with the spawn.
     pub begin: Box<dyn FnOnce() + Send>,
+}
+
+/// Both ends of what a run reads its standard input from.
+pub struct Input {
+    /// The program's.
+    pub stdin: OwnedFd,
+    /// Ours; writing to it never waits.
+    pub writer: OwnedFd,
+    /// Where it is.
+    pub path: PathBuf,
 }
 
 /// A tree to be measured.

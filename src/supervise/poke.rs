@@ -1,5 +1,5 @@
-//! What is done to a running program at once and changes nothing of what is wanted of it: a signal. Part of the
-//! actor.
+//! What is done to a running program at once and changes nothing of what is wanted of it: a signal, a line.
+//! Part of the actor.
 
 use super::actor::Actor;
 use super::slot::Slot;
@@ -24,9 +24,14 @@ impl Actor {
     }
 
     fn poke_one(&mut self, slot: usize, poke: &Poke, by: &str) -> VerbResult {
-        let slot = &self.slots[slot];
+        let slot = &mut self.slots[slot];
         let done = match poke {
             Poke::Signal(signal) => signal_main(slot, *signal),
+            // The line may be anybody's secret: it is not repeated.
+            Poke::Line(line) => slot
+                .write_line(line)
+                .map(|()| "a line was typed".to_owned())
+                .map_err(|why| why.to_string()),
         };
         match done {
             Ok(words) => {

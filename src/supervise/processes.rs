@@ -43,14 +43,13 @@ impl Actor {
             command: spec.command[0].clone(),
             source,
         };
-        let name = self.slots[slot].name.clone();
-        let output = self.ports.open_output(&name, run).map_err(fail)?;
+        let (output, stdin, console) = self.open_pipes(slot, run).map_err(fail)?;
         let spawn = Spawn {
             file: &file,
             argv: &spec.command,
             directory: &spec.directory,
             environment: self.slots[slot].environment(run, &output.paths),
-            stdin: None,
+            stdin,
             stdout: Some(output.stdout),
             stderr: Some(output.stderr),
             file_limit: self.file_limit,
@@ -62,13 +61,13 @@ impl Actor {
             child::launch(spawn, &spec.os).map(|(child, launch)| (child, Some(launch)))
         };
         (output.begin)();
-        let (child, launch) = spawned.inspect_err(|_| self.ports.output_unused(run))?;
+        let (child, launch) = spawned.inspect_err(|_| self.pipes_unused(slot, run))?;
         let (pid, start_ticks) = (child.pid, child.start_ticks);
         let token = self
             .listen(child.pidfd.as_fd(), Source::Main(slot))
             .map_err(|error| {
                 child::abandon(&child);
-                self.ports.output_unused(run);
+                self.pipes_unused(slot, run);
                 fail(error)
             })?;
         let root = tree::Root {
@@ -85,6 +84,7 @@ impl Actor {
             look_at: None,
             looks: 0,
             pipes: output.paths,
+            console,
         });
         let Some(launch) = launch else {
             self.measure(slot, root);
@@ -92,7 +92,7 @@ impl Actor {
         };
         self.await_launch(slot, launch).map_err(|error| {
             self.drop_main(slot);
-            self.ports.output_unused(run);
+            self.pipes_unused(slot, run);
             fail(error)
         })?;
         Ok(false)
@@ -269,6 +269,7 @@ impl Actor {
         };
         let run = live.root.run;
         self.ports.output_over(run);
+        self.close_input(slot, &live);
         self.feed(slot, Input::TreeGone(run));
     }
 

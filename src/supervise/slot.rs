@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::board::InstanceView;
+use super::console::Console;
 use super::launch::Launching;
 use super::machine::health::Vitals;
 use super::machine::{Down, Input, Instance, State};
@@ -79,6 +80,8 @@ pub(super) struct Live {
     pub looks: u8,
     /// Where its pipes are.
     pub pipes: Vec<PathBuf>,
+    /// Our end of its standard input, when it has one.
+    pub console: Option<Console>,
 }
 
 /// A main process and its place in epoll.

@@ -9,6 +9,7 @@ use crate::ids::RunId;
 use crate::model::event::{Event, EventKind, Exit, Facts, Severity};
 use crate::model::name::InstanceName;
 use crate::model::record::{Record, RunChange, RunStart};
+use crate::model::stop::StopAct;
 use crate::model::trigger::Demand;
 
 /// The moment of a record, on both clocks.
@@ -174,7 +175,17 @@ fn killed_because(slot: &Slot) -> String {
     let signal = slot.spec.stop.last_signal();
     match &slot.instance.state {
         State::Stopping(stopping) if stopping.sequence.is_hurried() => {
-            format!("not given the whole {words} after {signal}: it was to end at once")
+            match stopping.sequence.before_kill() {
+                Some(StopAct::Line(line)) => {
+                    format!("{line} was typed, and then it was to end at once")
+                }
+                Some(StopAct::Signal(other)) if *other != signal => {
+                    format!("{other} was sent, and then it was to end at once")
+                }
+                Some(StopAct::Signal(_)) | None => {
+                    format!("not given the whole {words} after {signal}: it was to end at once")
+                }
+            }
         }
         _ => format!("did not end within {words} of {signal}"),
     }

@@ -3,6 +3,7 @@
 
 mod adoption;
 mod commands;
+mod console;
 mod events;
 mod explain;
 mod first_run;

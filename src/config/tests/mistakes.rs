@@ -135,8 +135,16 @@ directory = "${NONE}"
     13: program.web.directory: the environment variable NONE is not set: set it, or write ${NONE:-default}, or $${NONE} for a plain ${NONE}
 tags = ["a b"]
     9: program.web.tags: "a b" is no name: letters, digits, _ . and -, the first a letter or digit, 64 at the most
-stdin = "pipe"
-    9: program.web.stdin: "pipe" is not available in this version: "null"
+stdin = "pip"
+    9: program.web.stdin: "pip" is none of its values: "null", "pipe"
+stop_stdin = ["stop"] | stdin = "null"
+    14: program.web.stop_stdin: with stdin = "null" nothing can be typed: leave stdin out, or write stdin = "pipe"
+stop_stdin = "stop"
+    14: program.web.stop_stdin: a text cannot stand here: for example stop_stdin = ["say bye", { wait = "10s" }, "stop"]
+stop_stdin = ["say", { wait = "1s" }]
+    14: program.web.stop_stdin: it ends with a pause: end with a line; stop_timeout is the pause after it
+stop_stdin = ["a\nb"]
+    15: program.web.stop_stdin: it is no single line: lines of 4095 bytes at the most, without their ends
 depends_on = ["bd"]
     15: program.web.depends_on: no program is called "bd": there is web, db
 depends_on = ["web"]
@@ -220,7 +228,7 @@ kill_timeout = 10
 uid = 0
     1: program.web.uid: unknown key: jikimi calls it "user"
 "\u001b[2J" = 1
-    1: program.web."\x1b[2J": unknown key: here stand command, shell, directory, environment, environment_clear, env_file, instances, autostart, restart, success_exit_codes, success_signals, no_restart_exit_codes, no_restart_signals, start_confirm, stop_signal, stop_timeout, depends_on, restart_with, backoff, restart_limit, rule, max_runtime, restart_at, schedule, recover_after, tags, metrics, readiness, start_timeout, liveness, stdin, user, group, supplementary_groups, umask, nice, rlimits, new_session
+    1: program.web."\x1b[2J": unknown key: here stand command, shell, directory, environment, environment_clear, env_file, instances, autostart, restart, success_exit_codes, success_signals, no_restart_exit_codes, no_restart_signals, start_confirm, stop_signal, stop_timeout, stop_stdin, depends_on, restart_with, backoff, restart_limit, rule, max_runtime, restart_at, schedule, recover_after, tags, metrics, readiness, start_timeout, liveness, stdin, user, group, supplementary_groups, umask, nice, rlimits, new_session
 autostart = yes
     13: syntax: the value is missing, or is a text without quotes: put a text in "quotes"
 autostart

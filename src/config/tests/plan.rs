@@ -230,7 +230,12 @@ const VALUES: &[&str] = &[
 fn with_another_value(name: &str, examples: &[String]) -> Option<(ProgramSpec, ProgramSpec)> {
     const DB: &str = "[program.db]\ncommand = \"true\"\n";
     let place = Place::new(&[(".env", "LEVEL=1\n")]);
-    let command = |value: &str| format!("[program.web]\ncommand = {value}\n");
+    // What is typed needs something to be typed into; that itself is another key's affair.
+    let stdin = match name {
+        "stop_stdin" => "stdin = \"pipe\"\n",
+        _ => "",
+    };
+    let command = |value: &str| format!("[program.web]\ncommand = {value}\n{stdin}");
     let load = |text: &str| {
         place.write("j.toml", text.as_bytes());
         let settings = place.load().ok()?.settings;

@@ -21,6 +21,8 @@ pub struct Sequence {
     due: Mono,
     /// What was done last, and when.
     last: Option<(StopAct, Mono)>,
+    /// The same of the moment before KILL.
+    before_kill: Option<(StopAct, Mono)>,
     /// KILL has been sent.
     is_killed: bool,
     /// Somebody was out of patience.
@@ -44,6 +46,7 @@ impl Sequence {
             next: 0,
             due: now,
             last: None,
+            before_kill: None,
             is_killed: false,
             is_hurried: false,
         }
@@ -80,6 +83,9 @@ impl Sequence {
             return None;
         }
         let Some(StopStep::Act(act)) = self.steps.get(self.next).cloned() else {
+            if !self.is_killed {
+                self.before_kill = self.last.take();
+            }
             self.is_killed = true;
             self.due = now + limits::KILL_AGAIN_AFTER;
             self.last = Some((StopAct::Signal(Signal::KILL), now));
@@ -92,9 +98,9 @@ impl Sequence {
         Some(act)
     }
 
-    /// The lines that are left are not typed; the first signal is due.
+    /// The lines that are left are not typed, and the pause after them is over: the first signal is due.
     pub(super) fn skip_lines(&mut self, now: Mono) {
-        if self.next < self.signals_at {
+        if self.next <= self.signals_at {
             self.next = self.signals_at;
             self.due = now;
         }
@@ -114,6 +120,12 @@ impl Sequence {
             Some((StopAct::Signal(signal), _)) if !self.is_killed => Some(signal),
             Some(_) | None => None,
         }
+    }
+
+    /// What had been done last when KILL was sent.
+    #[must_use]
+    pub fn before_kill(&self) -> Option<&StopAct> {
+        self.before_kill.as_ref().map(|(act, _)| act)
     }
 
     /// Where it stands, for people.

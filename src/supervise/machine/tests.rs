@@ -439,16 +439,19 @@ fn a_stop_goes_through_its_lines_its_signals_and_kill_each_at_its_time() {
 #[test]
 fn a_program_that_ends_on_its_line_gets_no_other_and_what_it_leaves_gets_the_signals() {
     let spec = talkative();
-    let mut world = World::up(&spec);
-    world.feed(&spec, Input::Stop);
-    world.exit(&spec, Exit::Code(0));
-    world.wait(&spec, Duration::from_secs(2));
-    assert_eq!(world.typed, ["say bye"]);
-    assert_eq!(world.signals, [Signal::CONT, Signal::TERM]);
-    world.empty(&spec);
-    assert_eq!(world.phase(), PhaseName::Stopped);
-    let was_killed = world.told.iter().any(|n| matches!(n, Notice::Killed(..)));
-    assert!(!was_killed, "{:?}", world.told);
+    for (wait, typed) in [(0, 1), (3, 3)] {
+        let mut world = World::up(&spec);
+        world.feed(&spec, Input::Stop);
+        world.wait(&spec, Duration::from_secs(wait));
+        world.exit(&spec, Exit::Code(0));
+        world.wait(&spec, Duration::from_secs(2));
+        assert_eq!(world.typed.len(), typed);
+        assert_eq!(world.signals, [Signal::CONT, Signal::TERM]);
+        world.empty(&spec);
+        assert_eq!(world.phase(), PhaseName::Stopped);
+        let was_killed = world.told.iter().any(|n| matches!(n, Notice::Killed(..)));
+        assert!(!was_killed, "{:?}", world.told);
+    }
 }
 
 #[test]
@@ -458,10 +461,16 @@ fn a_program_that_reads_no_lines_gets_its_signal_at_once() {
     world.reads = false;
     world.feed(&spec, Input::Stop);
     assert_eq!(stands(&world), "CONT 0s ago, TERM in 2s");
-    let late = world.run_id();
-    world.feed(&spec, Input::Untyped(late));
-    assert_eq!(world.signals, [Signal::CONT], "it is said once a line");
     assert_eq!(world.typed, ["say bye"]);
+    // What comes late changes nothing; what the last line says, does.
+    let run = world.run_id();
+    world.feed(&spec, Input::Untyped(run));
+    assert_eq!(world.signals, [Signal::CONT]);
+    let mut world = World::up(&spec);
+    world.feed(&spec, Input::Stop);
+    world.reads = false;
+    world.wait(&spec, Duration::from_secs(3));
+    assert_eq!(stands(&world), "CONT 0s ago, TERM in 2s");
 }
 
 #[test]
