@@ -17,7 +17,7 @@ use std::process::ExitCode;
 
 use nix::unistd::{Gid, Uid};
 use rustix::io::Errno;
-use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags, recvmsg};
 use rustix::process::{Resource, Rlimit};
 
 use super::plan::{Plan, Refusal, Step};
@@ -35,7 +35,8 @@ pub fn main() -> ExitCode {
         return ExitCode::from(2);
     };
     let Err(refusal) = begin(&socket);
-    let _ = rustix::io::write(&socket, &refusal.encode());
+    // Not `write`: a person who calls this by hand has a terminal there.
+    let _ = rustix::net::send(&socket, &refusal.encode(), SendFlags::NOSIGNAL);
     ExitCode::FAILURE
 }
 

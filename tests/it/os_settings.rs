@@ -466,3 +466,62 @@ fn starts_and_stops_in_quick_succession_leave_one_run_or_none() {
     assert_eq!(supervisor.stop(), 0);
     supervisor.assert_nothing_left();
 }
+
+#[test]
+fn a_program_of_another_user_is_taken_over_after_a_kill_of_the_supervisor_and_stopped() {
+    if !is_root() {
+        return;
+    }
+    let mut supervisor = Supervisor::marked(
+        r#"
+        [program.web]
+        command = "while :; do echo line; sleep 0.05; done"
+        shell = true
+        directory = "/"
+        user = "nobody"
+        umask = "077"
+        new_session = true
+        start_confirm = "10ms"
+        "#,
+    );
+    let pid = supervisor.pid_in("web", "running");
+    wait_for("the run in the database", || {
+        let ready = supervisor.events_of("program.ready", "web");
+        (!ready.is_empty())
+            .then_some(())
+            .ok_or_else(|| "not yet".to_owned())
+    });
+    supervisor.kill();
+    let before = supervisor.lines(".jikimi/logs/web/out.log").len();
+    supervisor.wait_lines(".jikimi/logs/web/out.log", before + 5);
+    assert!(
+        is_alive(pid),
+        "it outlives the supervisor and gets no signal"
+    );
+    supervisor.start_marked();
+    assert_eq!(supervisor.pid_in("web", "running"), pid, "the same process");
+    let stop = supervisor.cli(&["stop", "web"]);
+    assert!(stop.status.success(), "{}", said(&stop));
+    assert!(!is_alive(pid));
+    assert_eq!(supervisor.stop(), 0);
+    supervisor.assert_nothing_left();
+}
+
+#[test]
+fn the_hidden_command_does_nothing_for_a_person() {
+    let supervisor = Supervisor::configured("");
+    supervisor.write("input", "not a socket");
+    let input = std::fs::File::options()
+        .read(true)
+        .write(true)
+        .open(supervisor.file("input"))
+        .expect("our own file");
+    let output = supervisor
+        .command(&["__exec"])
+        .stdin(input)
+        .output()
+        .expect("the binary runs");
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(said(&output), "");
+    assert_eq!(supervisor.read("input"), "not a socket");
+}
