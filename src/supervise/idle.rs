@@ -2,6 +2,7 @@
 
 use super::actor::Actor;
 use super::machine::State;
+use super::reload::Standing;
 use super::slot::Slot;
 use crate::model::name::InstanceName;
 use crate::model::status::PhaseName;
@@ -10,8 +11,13 @@ impl Actor {
     /// Says so when all work is done. To be asked when the round is settled: whatever waits then waits for what is
     /// down, and nothing is up that could change that.
     pub(super) fn tell_if_idle(&self) {
-        let is_idle =
-            |slot: &Slot| slot.instance.is_over() || matches!(slot.instance.state, State::Waiting);
+        let is_idle = |slot: &Slot| {
+            // The clock will start it.
+            let is_awaited =
+                slot.spec.timing.schedule.is_some() && slot.place.standing == Standing::Configured;
+            let is_down = slot.instance.is_over() || slot.instance.state == State::Waiting;
+            is_down && !is_awaited
+        };
         if self.stop.is_none() && self.slots.iter().all(is_idle) {
             self.ports.idle(self.failed());
         }

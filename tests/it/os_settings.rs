@@ -5,7 +5,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::os::unix::process::CommandExt as _;
 use std::process::Output;
 
-use crate::support::processes::{is_alive, status_field, wait_gone};
+use crate::support::processes::{is_alive, kill, status_field, wait_gone};
 use crate::support::supervisor::{BINARY, Supervisor};
 use crate::support::wait_for;
 
@@ -524,4 +524,99 @@ fn the_hidden_command_does_nothing_for_a_person() {
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(said(&output), "");
     assert_eq!(supervisor.read("input"), "not a socket");
+}
+
+/// Stops the process between spawn and program of `supervisor` in the midst of its way, and returns its pid. The
+/// program must be spawned again and again.
+fn stopped_on_its_way(supervisor: &Supervisor) -> u32 {
+    let parent = supervisor.pid().to_string();
+    let is_on_its_way = |pid: u32| {
+        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        line == b"jikimi\0__exec\0" && status_field(pid, "PPid").is_some_and(|ppid| ppid == parent)
+    };
+    let threads = supervisor_threads(supervisor);
+    wait_for("one on its way", || {
+        // Quicker than the pause between two looks: the way takes milliseconds.
+        for _ in 0..2000 {
+            for thread in &threads {
+                let children = std::fs::read_to_string(thread).unwrap_or_default();
+                for pid in children.split_whitespace().filter_map(|p| p.parse().ok()) {
+                    if is_on_its_way(pid) {
+                        send(pid, rustix::process::Signal::STOP);
+                        if is_on_its_way(pid) && is_stopped(pid) {
+                            return Ok(pid);
+                        }
+                        send(pid, rustix::process::Signal::CONT);
+                    }
+                }
+            }
+        }
+        Err("none".to_owned())
+    })
+}
+
+/// The lists of children of each thread.
+fn supervisor_threads(supervisor: &Supervisor) -> Vec<std::path::PathBuf> {
+    let tasks = std::fs::read_dir(format!("/proc/{}/task", supervisor.pid())).expect("it runs");
+    tasks
+        .flatten()
+        .map(|task| task.path().join("children"))
+        .collect()
+}
+
+fn send(pid: u32, signal: rustix::process::Signal) {
+    let pid = rustix::process::Pid::from_raw(i32::try_from(pid).expect("a pid")).expect("a pid");
+    let _ = rustix::process::kill_process(pid, signal);
+}
+
+/// Whether it has come to a stop; a signal takes a moment.
+fn is_stopped(pid: u32) -> bool {
+    (0..1000).any(|_| status_field(pid, "State").is_some_and(|state| state.starts_with('T')))
+}
+
+const AGAIN_AND_AGAIN: &str = r#"
+        [program.web]
+        command = ["true"]
+        restart = "always"
+        umask = "022"
+        backoff = { initial = "1ms", max = "1ms" }
+        restart_limit = { count = 1000000 }
+        "#;
+
+const CALM: &str = "[program.calm]\ncommand = [\"sleep\", \"1d\"]\nstart_confirm = \"10ms\"\n";
+
+#[test]
+fn one_that_hangs_on_its_way_to_its_program_delays_nobody_and_can_be_stopped() {
+    let mut supervisor = Supervisor::marked(&format!("{CALM}{AGAIN_AND_AGAIN}"));
+    let calm = supervisor.pid_in("calm", "running");
+    let shim = stopped_on_its_way(&supervisor);
+    assert_eq!(supervisor.program("web")["phase"], "starting");
+    kill(calm);
+    supervisor.wait_program("calm", "back meanwhile", |view| {
+        view["phase"] == "running" && view["pid"].as_u64() != Some(u64::from(calm))
+    });
+    // What is wanted of it waits, and nothing else does.
+    let stop = supervisor.cli(&["stop", "--no-wait", "web"]);
+    assert!(stop.status.success(), "{}", said(&stop));
+    assert!(is_alive(shim), "it is on its way still");
+    supervisor.pid_in("calm", "running");
+    send(shim, rustix::process::Signal::CONT);
+    wait_gone(shim);
+    supervisor.wait_phase("web", "stopped");
+    assert_eq!(supervisor.stop(), 0);
+    supervisor.assert_nothing_left();
+}
+
+#[test]
+fn one_that_hangs_on_its_way_to_its_program_does_not_outlive_an_end_in_haste() {
+    let mut supervisor = Supervisor::marked(&format!("{CALM}{AGAIN_AND_AGAIN}"));
+    supervisor.pid_in("calm", "running");
+    let shim = stopped_on_its_way(&supervisor);
+    supervisor.signal("INT");
+    supervisor.wait_log("stopping, asked by");
+    assert!(is_alive(shim));
+    supervisor.signal("INT");
+    supervisor.wait();
+    assert!(!is_alive(shim));
+    supervisor.assert_nothing_left();
 }
