@@ -1,9 +1,12 @@
 //! What the journal adds to the end of a run, joined from those who know it: its last lines, its peak of memory, and
-//! what a crash leaves to be found. Owns nothing.
+//! what a crash leaves to be found. Owns what programs were given that names their ports.
 
+use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+use parking_lot::RwLock;
 
 use crate::journal::Enrich;
 use crate::journal::evidence::{Evidence, HintsOf, OutOfMemory, Owner};
@@ -14,7 +17,6 @@ use crate::metrics::Metrics;
 use crate::model::event::{Event, EventKind};
 use crate::model::name::InstanceName;
 use crate::model::program::ProgramSpec;
-use crate::model::settings::Settings;
 use crate::procfs;
 use crate::supervise::board::Board;
 
@@ -24,18 +26,19 @@ pub(super) struct Witnesses {
     pub metrics: Arc<Metrics>,
     pub memory: OutOfMemory,
     pub board: Arc<Board>,
+    pub hints: ProgramHints,
 }
 
 /// Adds to the end of a run what supervision does not know.
-pub(super) fn enrich(witnesses: Witnesses, settings: &Settings) -> Enrich {
+pub(super) fn enrich(witnesses: Witnesses, state_dir: PathBuf) -> Enrich {
     let Witnesses {
         logs,
         metrics,
         memory,
         board,
+        hints,
     } = witnesses;
-    let owner = owner(board, settings.supervisor.state_dir.clone());
-    let evidence = Evidence::new(memory, owner, hints_of(&settings.programs));
+    let evidence = Evidence::new(memory, owner(board, state_dir), hints.lookup());
     Box::new(move |event: &mut Event| {
         let is_by_itself = match event.kind {
             EventKind::ProgramCrashed | EventKind::ProgramExited => true,
@@ -85,16 +88,31 @@ fn by_descent(pid: u32, board: &Board) -> Option<InstanceName> {
     None
 }
 
-/// What each program was given that may name its port. Only numbers of variables are kept.
-fn hints_of(programs: &[Arc<ProgramSpec>]) -> HintsOf {
-    let programs: Vec<(Arc<str>, Hints)> = programs
-        .iter()
-        .map(|program| (Arc::clone(&program.name), hints(program)))
-        .collect();
-    Box::new(move |instance| {
-        let found = programs.iter().find(|(name, _)| name == instance.program());
-        found.map(|(_, hints)| hints.clone()).unwrap_or_default()
-    })
+/// What each program was given that may name its port, as it is configured now; clones share it. Only numbers of
+/// variables are kept.
+#[derive(Clone, Default)]
+pub(super) struct ProgramHints(Arc<RwLock<HashMap<Arc<str>, Hints>>>);
+
+impl ProgramHints {
+    /// Takes up what `programs` were given.
+    pub fn set(&self, programs: &[Arc<ProgramSpec>]) {
+        let given = programs.iter();
+        let given = given
+            .map(|program| (Arc::clone(&program.name), hints(program)))
+            .collect();
+        *self.0.write() = given;
+    }
+
+    fn lookup(&self) -> HintsOf {
+        let this = self.clone();
+        Box::new(move |instance| {
+            let programs = this.0.read();
+            programs
+                .get(instance.program())
+                .cloned()
+                .unwrap_or_default()
+        })
+    }
 }
 
 fn hints(program: &ProgramSpec) -> Hints {

@@ -203,6 +203,7 @@ fn apply(
     running.files.raise_again(instances(settings));
     terminal::set_level(settings.log.level);
     running.journal.configure(settings);
+    running.hints.set(&settings.programs);
     let mut event = Event::new(EventKind::ConfigReloaded, clock::wall());
     event.facts.asked_by = Some(by.to_owned());
     event.facts.cause = Some(plan.summary());

@@ -8,7 +8,7 @@ use crossbeam::channel::{Receiver, Sender, bounded};
 use parking_lot::Mutex;
 
 use super::RunOptions;
-use super::evidence::{Witnesses, enrich};
+use super::evidence::{ProgramHints, Witnesses, enrich};
 use super::facts::{Identity, Issues};
 use super::legacy::{self, Left};
 use super::notices::Notices;
@@ -100,6 +100,7 @@ pub(super) struct Running {
     /// Those that failed, once it ends because all work is done.
     pub failed: Vec<InstanceName>,
     pub identity: Identity,
+    pub hints: ProgramHints,
     /// Taken by who serves.
     pub reloader: Option<Reloader>,
 }
@@ -147,6 +148,7 @@ pub(super) fn start(
         probes,
         relay,
         identity,
+        hints,
         ..
     } = rooms;
     Ok(Running {
@@ -174,6 +176,7 @@ pub(super) fn start(
         idle,
         failed: Vec::new(),
         identity,
+        hints,
         reloader: Some(reloader),
     })
 }
@@ -267,6 +270,7 @@ struct Rooms {
     issues: Issues,
     relay: relay::Running,
     identity: Identity,
+    hints: ProgramHints,
 }
 
 impl Rooms {
@@ -292,15 +296,18 @@ impl Rooms {
         let memory = OutOfMemory::watch();
         let (rules, metrics) = start_metrics(settings, &store, memory.clone())?;
         let board = Arc::new(Board::default());
+        let hints = ProgramHints::default();
+        hints.set(&settings.programs);
         let witnesses = Witnesses {
             logs: logs.clone(),
             metrics: Arc::clone(&metrics),
             memory,
             board: Arc::clone(&board),
+            hints: hints.clone(),
         };
         let (journal, journal_thread) = Journal::start(
             Alert::new(settings, std::mem::take(&mut left.incidents)),
-            enrich(witnesses, settings),
+            enrich(witnesses, settings.supervisor.state_dir.clone()),
             Box::new(StoreSink(store.clone())),
         )?;
         let notify = start_notify(settings, &store, &journal)?;
@@ -339,6 +346,7 @@ impl Rooms {
             issues,
             relay,
             identity,
+            hints,
         };
         Ok((rooms, left))
     }

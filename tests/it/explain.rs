@@ -464,3 +464,29 @@ start_confirm = "50ms"
     let found = ends(&supervisor, "web", (1, "down"));
     assert_eq!(found[0]["log_tail"], json!(["I am up"]));
 }
+
+#[test]
+fn a_port_that_a_reload_gave_a_program_is_the_one_that_is_looked_up() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = listener.local_addr().expect("bound").port();
+    let config = |environment: &str| {
+        format!(
+            "[program.web]\ncommand = [\"sh\", \"-c\", \"echo EADDRINUSE; exit 1\"]\nrestart = \"never\"\n\
+             autostart = false\n{environment}"
+        )
+    };
+    let supervisor = Supervisor::running(&config(""));
+    supervisor.write(
+        "jikimi.toml",
+        &config(&format!("environment = {{ PORT = \"{port}\" }}\n")),
+    );
+    let reload = supervisor.cli(&["reload"]);
+    assert!(reload.status.success(), "{}", text(&reload.stderr));
+    supervisor.cli(&["start", "web", "--no-wait"]);
+    let crash = crash_of(&supervisor, "web");
+    let cause = crash["data"]["cause"].as_str().expect("a reason");
+    assert!(
+        cause.starts_with(&format!("port {port} is held by ")),
+        "{cause}"
+    );
+}
