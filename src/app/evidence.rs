@@ -94,6 +94,13 @@ fn by_descent(pid: u32, board: &Board) -> Option<InstanceName> {
 pub(super) struct ProgramHints(Arc<RwLock<HashMap<Arc<str>, Hints>>>);
 
 impl ProgramHints {
+    /// What `programs` were given.
+    pub fn of(programs: &[Arc<ProgramSpec>]) -> Self {
+        let this = Self::default();
+        this.set(programs);
+        this
+    }
+
     /// Takes up what `programs` were given.
     pub fn set(&self, programs: &[Arc<ProgramSpec>]) {
         let given = programs.iter();

@@ -42,7 +42,7 @@ use crate::notify::{self, Notify};
 use crate::probe::Probes;
 use crate::signals::{SignalMessage, Signals};
 use crate::store::lock::{LockError, StateLock};
-use crate::store::{OpenError, Store, StoreError, StoreOptions, Subject, Wakers};
+use crate::store::{OpenError, Store, StoreError, StoreHealth, StoreOptions, Subject, Wakers};
 use crate::supervise::board::Board;
 use crate::supervise::signs::Signs;
 use crate::supervise::turns::Turns;
@@ -279,11 +279,7 @@ impl Rooms {
         let identity = Identity::new(&settings.supervisor.name, settings.path.clone());
         let (deliveries, deliveries_bell) = bounded(1);
         let (health, health_bell) = bounded(limits::RELAY_INBOX);
-        let wakers = Wakers {
-            deliveries: Some(deliveries),
-            health: Some(health),
-        };
-        let store = open_store(settings, wakers)?;
+        let store = open_store(settings, deliveries, health)?;
         let mut left = legacy::read(&store, &settings.supervisor.state_dir)?;
         store.mark_clean(false)?;
         let (notices, notices_bell) = Notices::new();
@@ -296,8 +292,7 @@ impl Rooms {
         let memory = OutOfMemory::watch();
         let (rules, metrics) = start_metrics(settings, &store, memory.clone())?;
         let board = Arc::new(Board::default());
-        let hints = ProgramHints::default();
-        hints.set(&settings.programs);
+        let hints = ProgramHints::of(&settings.programs);
         let witnesses = Witnesses {
             logs: logs.clone(),
             metrics: Arc::clone(&metrics),
@@ -416,7 +411,15 @@ fn start_metrics(
     Ok((rules, Arc::new(metrics)))
 }
 
-fn open_store(settings: &Settings, wakers: Wakers) -> Result<Store, OpenError> {
+fn open_store(
+    settings: &Settings,
+    deliveries: Sender<()>,
+    health: Sender<StoreHealth>,
+) -> Result<Store, OpenError> {
+    let wakers = Wakers {
+        deliveries: Some(deliveries),
+        health: Some(health),
+    };
     let options = StoreOptions {
         store: settings.store.clone(),
         checkpoint: settings.checkpoint.clone(),
