@@ -149,17 +149,16 @@ fn a_valid_configuration_is_counted_and_a_warning_does_not_make_it_invalid() {
 #[test]
 fn a_key_of_a_later_version_is_refused_and_not_passed_over() {
     let place = Supervisor::configured(&format!(
-        "{WEB}user = \"www\"\nterminal = true\n[program.web.readiness]\ntcp = \"127.0.0.1:80\"\n[target.x]\n\
-         kind = \"email\"\n[[program.web.rule]]\nwhen = \"memory > 1GiB\"\n[control]\nhttp = \"127.0.0.1:0\"\n"
+        "{WEB}terminal = true\nwatch = [\"src\"]\n[target.x]\nkind = \"email\"\n[control]\n\
+         http = \"127.0.0.1:0\"\n"
     ));
     let output = place.cli(&["run"]);
     assert_eq!(code(&output), 3);
     let said = err(&output);
     for key in [
         "program.web.terminal",
-        "program.web.readiness",
+        "program.web.watch",
         "target.x.kind",
-        "program.web.rule",
         "control.http",
     ] {
         let line = said

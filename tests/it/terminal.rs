@@ -356,8 +356,11 @@ fn with_a_json_log_every_line_of_standard_error_is_an_object_with_the_same_names
     let before = sup.wait_phase("web", "running");
     kill_program(&before);
     restarted(&sup, "web", &before);
+    // One after the other: of signals that wait together the kernel hands out the lowest first.
     sup.signal("HUP");
+    sup.wait_log("reading the configuration again");
     sup.signal("TSTP");
+    sup.wait_log("not suspended");
     assert_eq!(sup.stop(), 0);
     let (out, log) = sup.output();
     assert_eq!(out, "", "programs that print nothing show nothing");
