@@ -151,6 +151,15 @@ pub const EXEC_LOOKS: u8 = 20;
 /// and a clock that is set back by no more than this repeats nothing.
 pub const SCHEDULE_GRACE: Duration = Duration::from_hours(1);
 
+/// Lines that announce one planned restart.
+pub const ANNOUNCEMENTS_MAX: usize = 32;
+
+/// The longest before a planned restart that a line announces it.
+pub const ANNOUNCE_BEFORE_MAX: Duration = Duration::from_hours(24);
+
+/// A line that announces a planned restart is typed no later than this: what it says would not be true any more.
+pub const ANNOUNCE_LATE: Duration = Duration::from_secs(2);
+
 /// Rules of one program.
 pub const PROGRAM_RULES: usize = 32;
 

@@ -106,6 +106,8 @@ pub enum Kind {
     MaxRuntime,
     /// Times of day and lines of cron, perhaps in a table with their zone.
     Calendar,
+    /// The same, and in the table perhaps lines that announce those times.
+    Restarts,
     /// Rules about figures, each a table.
     Rules,
     /// A table of environment variables.
@@ -158,6 +160,9 @@ impl Kind {
             Self::Signals => "list of names of signals".to_owned(),
             Self::MaxRuntime => "duration, or table of `after` and `jitter`".to_owned(),
             Self::Calendar => "time, list of times, or table of `at` and `zone`".to_owned(),
+            Self::Restarts => {
+                "time, list of times, or table of `at`, `zone` and `announce`".to_owned()
+            }
             Self::Rules => "list of tables of `when`, `for` and `do`".to_owned(),
             Self::Variables => "table of texts".to_owned(),
             Self::Depends => "table, or list of names".to_owned(),

@@ -12,6 +12,7 @@
 //! - A program, a target, and every other key may stand once in all files together; routes add up.
 
 mod accounts;
+mod announce;
 mod check;
 mod depends;
 pub mod env;

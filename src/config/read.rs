@@ -10,7 +10,7 @@ use super::fault::{Fault, Wrong, shown, wrong};
 use super::keys::{Key, Kind};
 use super::source::{At, Sources};
 use super::syntax::{Node, Value};
-use super::{lists, os, policy, rule, secrets, stops, timing};
+use super::{announce, lists, os, policy, rule, secrets, stops, timing};
 use crate::limits;
 use crate::model::calendar::Calendar;
 use crate::model::needs::Condition;
@@ -18,6 +18,7 @@ use crate::model::os::Limit;
 use crate::model::program::Signal;
 use crate::model::rule::Rule;
 use crate::model::stop::StopStep;
+use crate::model::timing::Announcement;
 use crate::model::timing::MaxRuntime;
 use crate::secret::Secret;
 use crate::text;
@@ -56,6 +57,8 @@ pub(super) enum Typed {
     Signals(Vec<Signal>),
     MaxRuntime(MaxRuntime),
     Calendar(Calendar),
+    /// A calendar, and what is typed before its times.
+    Restarts(Calendar, Vec<Announcement>),
     Rules(Vec<Rule>),
     Pairs(Vec<(String, String)>),
     Limits(Vec<Limit>),
@@ -133,7 +136,10 @@ impl<'a> Reader<'a> {
             Kind::ExitCodes => lists::exit_codes(self, key, name, node),
             Kind::Signals => policy::signals(self, key, name, node),
             Kind::MaxRuntime => timing::max_runtime(self, key, name, node),
-            Kind::Calendar => timing::calendar(self, key, name, node),
+            Kind::Calendar => {
+                timing::calendar(self, (key, name), node, &["at", "zone"]).map(Typed::Calendar)
+            }
+            Kind::Restarts => announce::restarts(self, key, name, node),
             Kind::Rules => rule::rules(self, key, name, node),
             Kind::Variables => lists::variables(self, key, name, node),
             Kind::Depends => lists::depends(self, key, name, node),

@@ -77,6 +77,16 @@ fn signal(reader: &mut Reader<'_>, key: &Key, name: &str, node: &Node) -> Option
 }
 
 fn line(reader: &mut Reader<'_>, key: &Key, name: &str, node: &Node) -> Option<StopAct> {
+    console_line(reader, key, name, node).map(StopAct::Line)
+}
+
+/// What can be typed as one line.
+pub(super) fn console_line(
+    reader: &mut Reader<'_>,
+    key: &Key,
+    name: &str,
+    node: &Node,
+) -> Option<ConsoleLine> {
     let word = reader.word(key, name, node)?;
     if word.text.contains('\n') || word.text.len() > limits::CONSOLE_LINE_BYTES {
         let most = limits::CONSOLE_LINE_BYTES;
@@ -84,10 +94,10 @@ fn line(reader: &mut Reader<'_>, key: &Key, name: &str, node: &Node) -> Option<S
         reader.fault(node.at, name, wrong("it is no single line", right));
         return None;
     }
-    Some(StopAct::Line(ConsoleLine {
+    Some(ConsoleLine {
         text: word.text.into(),
         written: word.raw.into(),
-    }))
+    })
 }
 
 /// `{ wait = "10s" }`.
@@ -137,16 +147,16 @@ const STOP_STDIN: &str = "program.*.stop_stdin";
 /// What a program's standard input is: a pipe where lines are to be typed.
 pub(super) fn console(reader: &mut Reader<'_>, block: &Block) -> Console {
     let fields = &block.fields;
-    match (
-        fields.text_written(STDIN).as_deref(),
-        fields.place(STOP_STDIN),
-    ) {
-        (Some("null"), Some(at)) => {
+    let stops = fields.place(STOP_STDIN).map(|at| (at, "stop_stdin"));
+    let typed =
+        stops.or_else(|| super::announce::place(fields).map(|at| (at, "restart_at.announce")));
+    match (fields.text_written(STDIN).as_deref(), typed) {
+        (Some("null"), Some((at, key))) => {
             let w = wrong(
                 "with stdin = \"null\" nothing can be typed",
                 "leave stdin out, or write stdin = \"pipe\"",
             );
-            reader.fault(at, &format!("{}.stop_stdin", block.shown), w);
+            reader.fault(at, &format!("{}.{key}", block.shown), w);
             Console::Null
         }
         (Some("pipe"), _) | (None, Some(_)) => Console::Pipe,

@@ -112,19 +112,19 @@ pub(super) fn max_runtime(
     }
 }
 
-/// `"04:00"`, a list of such times and lines of cron, or `{ at = …, zone = "Asia/Seoul" }`.
+/// `"04:00"`, a list of such times and lines of cron, or `{ at = …, zone = "Asia/Seoul" }`; its table may have `keys`.
 pub(super) fn calendar(
     reader: &mut Reader<'_>,
-    key: &Key,
-    name: &str,
+    (key, name): (&Key, &str),
     node: &Node,
-) -> Option<Typed> {
+    keys: &[&str],
+) -> Option<Calendar> {
     if !matches!(node.value, Value::Table(_)) {
         let lines = lines(reader, key, name, node)?;
         let zone = TimeZone::system();
-        return Some(Typed::Calendar(Calendar { lines, zone }));
+        return Some(Calendar { lines, zone });
     }
-    let inner = Inner::new(reader, (key, name), node, &["at", "zone"])?;
+    let inner = Inner::new(reader, (key, name), node, keys)?;
     inner.need(reader, "at");
     let zone = match inner.entry("zone") {
         Some(entry) => zone(reader, key, &inner.full("zone"), &entry.node),
@@ -132,7 +132,7 @@ pub(super) fn calendar(
     };
     let at = &inner.entry("at")?.node;
     let lines = lines(reader, key, &inner.full("at"), at)?;
-    Some(Typed::Calendar(Calendar { lines, zone: zone? }))
+    Some(Calendar { lines, zone: zone? })
 }
 
 /// One time, or several.
@@ -174,12 +174,14 @@ fn zone(reader: &mut Reader<'_>, key: &Key, name: &str, node: &Node) -> Option<T
 /// What of a program depends on time alone.
 pub(super) fn timing(reader: &mut Reader<'_>, block: &Block) -> Timing {
     let fields = &block.fields;
+    let (restart_at, announce) = super::announce::planned(fields);
     let timing = Timing {
         max_runtime: match fields.written("program.*.max_runtime") {
             Some(Typed::MaxRuntime(max)) => Some(*max),
             _ => None,
         },
-        restart_at: fields.calendar("program.*.restart_at"),
+        restart_at,
+        announce,
         schedule: fields.calendar("program.*.schedule"),
     };
     if timing.schedule.is_some() {

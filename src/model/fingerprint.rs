@@ -142,7 +142,7 @@ fn parts(spec: &ProgramSpec) -> Parts {
     parts.live("metrics.interval", metrics_interval);
     parts.live("rule", rules);
     parts.live("max_runtime", &timing.max_runtime);
-    parts.live("restart_at", &timing.restart_at);
+    parts.live("restart_at", &(&timing.restart_at, &timing.announce));
     parts.live("schedule", &timing.schedule);
     parts.live("start_timeout", &health.start_timeout);
     parts.live("readiness", &health.readiness);

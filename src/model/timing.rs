@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::calendar::Calendar;
+use super::stop::ConsoleLine;
 use crate::ids::RunId;
 
 /// What of a program depends on time alone.
@@ -12,6 +13,8 @@ pub struct Timing {
     pub max_runtime: Option<MaxRuntime>,
     /// When what runs is ended and started anew.
     pub restart_at: Option<Calendar>,
+    /// What is typed before that, the longest before it first.
+    pub announce: Vec<Announcement>,
     /// When it is started; between, it is down.
     pub schedule: Option<Calendar>,
 }
@@ -22,6 +25,15 @@ impl Timing {
     pub fn is_planned(&self) -> bool {
         self.restart_at.is_some() || self.schedule.is_some()
     }
+}
+
+/// A line that is typed into a program's standard input before a planned restart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Announcement {
+    /// How long before it.
+    pub before: Duration,
+    /// What is typed.
+    pub line: ConsoleLine,
 }
 
 /// A run that has lasted so long is ended, and the program started anew.

@@ -120,6 +120,15 @@ impl Actor {
         }
     }
 
+    /// Types a line that announces a planned restart. One that is not taken delays nothing.
+    pub(super) fn announce(&mut self, slot: usize, line: &ConsoleLine) {
+        let slot = &mut self.slots[slot];
+        match slot.write_line(&line.text) {
+            Ok(()) => log::info!("{}: {line} typed, before a planned restart", slot.name),
+            Err(why) => log::warn!("{} {why}: {line}, before a planned restart", slot.name),
+        }
+    }
+
     /// Types a line of a stop; whether that could be. A program that does not read is told apart, never waited
     /// for.
     pub(super) fn type_line(&mut self, slot: usize, run: RunId, line: &ConsoleLine) -> bool {

@@ -5,9 +5,12 @@
 //! - Set back by no more than that, the clock repeats nothing that has been. Set back further it was wrong before, and
 //!   what has been counts no more.
 
+use std::ops::Range;
+
 use crate::clock::Wall;
 use crate::limits;
 use crate::model::calendar::Calendar;
+use crate::model::timing::Announcement;
 
 /// One calendar, followed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -63,6 +66,50 @@ fn judge(calendar: &Calendar, next: Wall, now: Wall) -> Look {
     match calendar.next_after(just_before) {
         Some(time) if time <= now => Look::Due,
         Some(_) | None => Look::Missed(next),
+    }
+}
+
+/// The lines before one time, each typed once however the clock is set, and in time or not at all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Countdown {
+    /// The time they are about.
+    of: Option<Wall>,
+    /// The moment of the last line that has been, or whose time was passed over.
+    done: Option<Wall>,
+    next: Option<Wall>,
+}
+
+impl Countdown {
+    /// When the next line comes.
+    pub fn next(&self) -> Option<Wall> {
+        self.next
+    }
+
+    /// Those of `lines`, which come in this order before `time`, that are to be typed now.
+    pub fn look(&mut self, lines: &[Announcement], time: Wall, now: Wall) -> Range<usize> {
+        if self.of != Some(time) {
+            *self = Self {
+                of: Some(time),
+                ..Self::default()
+            };
+        }
+        let moment = |line: &Announcement| {
+            let before = i64::try_from(line.before.as_millis()).unwrap_or(i64::MAX);
+            Wall::from_millis(time.millis().saturating_sub(before))
+        };
+        // What was passed over longer ago is not true any more.
+        let is_over = |at: Wall| {
+            self.done.is_some_and(|done| at <= done)
+                || (at <= now && now.since(at) > limits::ANNOUNCE_LATE)
+        };
+        let from = lines.partition_point(|line| is_over(moment(line)));
+        let to = from + lines[from..].partition_point(|line| moment(line) <= now);
+        self.done = to
+            .checked_sub(1)
+            .map(|last| moment(&lines[last]))
+            .max(self.done);
+        self.next = lines.get(to).map(moment);
+        from..to
     }
 }
 
@@ -178,5 +225,59 @@ mod tests {
                 };
             }
         }
+    }
+
+    fn announcements(seconds: &[u64]) -> Vec<Announcement> {
+        let line = |before: &u64| Announcement {
+            before: Duration::from_secs(*before),
+            line: crate::model::stop::ConsoleLine {
+                text: "".into(),
+                written: "".into(),
+            },
+        };
+        seconds.iter().map(line).collect()
+    }
+
+    #[test]
+    fn lines_are_typed_once_and_in_time_or_not_at_all() {
+        let lines = announcements(&[600, 300, 60, 60, 1]);
+        let four = at(4, 0);
+        let after = |now: Wall, ms: i64| Wall::from_millis(now.millis() + ms);
+        let mut countdown = Countdown::default();
+        for (now, typed, next) in [
+            (at(3, 40), 0..0, Some(at(3, 50))),
+            (after(at(3, 50), 300), 0..1, Some(at(3, 55))),
+            (after(at(3, 50), 400), 1..1, Some(at(3, 55))),
+            // Set back: it has been said, and what is next is the next one.
+            (at(3, 45), 1..1, Some(at(3, 55))),
+            (at(3, 50), 1..1, Some(at(3, 55))),
+            // Two minutes before it, "in 5 minutes" is not true any more.
+            (at(3, 58), 2..2, Some(at(3, 59))),
+            // Two of one moment, and one right after it.
+            (at(3, 59), 2..4, Some(after(four, -1_000))),
+            (after(four, -500), 4..5, None),
+            (after(four, -400), 5..5, None),
+        ] {
+            assert_eq!(countdown.look(&lines, four, now), typed, "{now}");
+            assert_eq!(countdown.next(), next, "{now}");
+        }
+        // Another time is another countdown.
+        assert_eq!(countdown.look(&lines, at(28, 0), four), 0..0);
+        assert_eq!(countdown.next(), Some(at(27, 50)));
+    }
+
+    #[test]
+    fn other_lines_for_the_same_time_repeat_nothing() {
+        let four = at(4, 0);
+        let mut countdown = Countdown::default();
+        assert_eq!(
+            countdown.look(&announcements(&[300]), four, at(3, 55)),
+            0..1
+        );
+        let more = announcements(&[301, 300, 299]);
+        assert_eq!(countdown.look(&more, four, at(3, 55)), 2..2);
+        assert!(countdown.next().is_some_and(|next| next > at(3, 55)));
+        assert_eq!(countdown.look(&[], four, at(3, 56)), 0..0);
+        assert_eq!(countdown.next(), None);
     }
 }

@@ -1,4 +1,4 @@
-//! What the wall clock asks of the slots: planned restarts, starts by schedule. Part of the actor.
+//! What the wall clock asks of the slots: planned restarts and the lines before them, starts by schedule. Part of the actor.
 //!
 //! The kernel wakes us at the next of all times, and when somebody sets the clock (`TFD_TIMER_CANCEL_ON_SET`); nothing
 //! is looked at in between.
@@ -15,7 +15,7 @@ use rustix::time::{
 use super::actor::{Actor, Source};
 use super::machine::{Down, Input, State};
 use super::reload::Standing;
-use super::schedule::{Clockwork, Look};
+use super::schedule::{Clockwork, Countdown, Look};
 use super::slot::Slot;
 use super::tell::{self, Moment};
 use crate::clock::{self, Wall};
@@ -35,6 +35,8 @@ pub(super) struct WallTimer {
 #[derive(Default)]
 pub(super) struct Planned {
     restart: Clockwork,
+    /// The lines before it. Outlives a reload: what has been typed is not typed again.
+    countdown: Countdown,
     start: Clockwork,
     /// Of this specification.
     of: Option<Arc<ProgramSpec>>,
@@ -49,6 +51,11 @@ impl Planned {
     fn next(&self) -> Option<Wall> {
         let times = [self.restart.next(), self.start.next()];
         times.into_iter().flatten().min()
+    }
+
+    /// When the clock is next to be looked at.
+    fn wake_at(&self) -> Option<Wall> {
+        self.next().into_iter().chain(self.countdown.next()).min()
     }
 }
 
@@ -69,10 +76,25 @@ impl Slot {
         }
     }
 
+    /// The run that is up, and not asked to end.
+    fn run_up(&self) -> Option<RunId> {
+        match self.instance.state {
+            State::Starting { run, .. } | State::Running { run, .. } => Some(run),
+            State::Down(_)
+            | State::Waiting
+            | State::Clearing { .. }
+            | State::Spawning
+            | State::Backoff { .. }
+            | State::Stopping(_) => None,
+        }
+    }
+
     /// Whether its calendars are those that were looked at last.
     fn is_looked_at(&self) -> bool {
+        // Of one that has none any more, what was planned is to be forgotten.
+        let is_planned = self.spec.timing.is_planned();
         let seen = self.planned.of.as_ref();
-        !self.spec.timing.is_planned() || seen.is_some_and(|seen| Arc::ptr_eq(seen, &self.spec))
+        seen.map_or(!is_planned, |seen| Arc::ptr_eq(seen, &self.spec))
     }
 }
 
@@ -98,7 +120,7 @@ impl Actor {
             for slot in 0..self.slots.len() {
                 self.look_at_calendars(slot, now);
             }
-            let times = self.slots.iter().filter_map(|slot| slot.planned.next());
+            let times = self.slots.iter().filter_map(|slot| slot.planned.wake_at());
             let Some(next) = times.min() else {
                 return;
             };
@@ -120,6 +142,7 @@ impl Actor {
         if self.slots[slot].place.standing != Standing::Configured {
             let planned = &mut self.slots[slot].planned;
             (planned.restart, planned.start) = Default::default();
+            planned.countdown = Countdown::default();
             return;
         }
         let before = self.slots[slot].planned.next();
@@ -127,6 +150,7 @@ impl Actor {
             let look = self.slots[slot].planned.restart.look(calendar, now);
             self.planned_restart(slot, look, &calendar.words());
         }
+        self.count_down(slot, now);
         if let Some(calendar) = &spec.timing.schedule {
             let look = self.slots[slot].planned.start.look(calendar, now);
             self.planned_start(slot, look, &calendar.words());
@@ -136,16 +160,27 @@ impl Actor {
         }
     }
 
+    /// Types what announces the next planned restart, if it is time; to nobody, if nothing is up.
+    fn count_down(&mut self, slot: usize, now: Wall) {
+        let spec = Arc::clone(&self.slots[slot].spec);
+        let planned = &mut self.slots[slot].planned;
+        let Some(next) = planned.restart.next() else {
+            planned.countdown = Countdown::default();
+            return;
+        };
+        let due = planned.countdown.look(&spec.timing.announce, next, now);
+        if self.stop.is_some() || self.slots[slot].run_up().is_none() {
+            return;
+        }
+        for announcement in &spec.timing.announce[due] {
+            self.announce(slot, &announcement.line);
+        }
+    }
+
     /// Restarts what is up; what is not needs none.
     fn planned_restart(&mut self, slot: usize, look: Look, words: &str) {
-        let run = match self.slots[slot].instance.state {
-            State::Starting { run, .. } | State::Running { run, .. } => run,
-            State::Down(_)
-            | State::Waiting
-            | State::Clearing { .. }
-            | State::Spawning
-            | State::Backoff { .. }
-            | State::Stopping(_) => return,
+        let Some(run) = self.slots[slot].run_up() else {
+            return;
         };
         match look {
             Look::Early => {}

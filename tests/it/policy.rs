@@ -96,13 +96,13 @@ fn a_run_that_lasted_as_long_as_it_may_is_ended_and_started_anew() {
 }
 
 /// A zone in which the next whole minute is a few seconds away: nobody waits a minute for a test.
-fn zone_with_a_minute_about_to_end() -> String {
+fn zone_with_a_minute_about_to_end(left: u64) -> String {
     let now = std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
         .expect("after 1970")
         .as_secs();
-    // Seconds to add, so that the local clock shows :56.
-    let ahead = (56 + 60 - now % 60) % 60;
+    // Seconds to add, so that so many are left on the local clock.
+    let ahead = (120 - left - now % 60) % 60;
     // In this notation hours west are positive.
     format!("TST-0:00:{ahead:02}")
 }
@@ -110,7 +110,7 @@ fn zone_with_a_minute_about_to_end() -> String {
 /// A supervisor whose local clock shows a new minute in some four seconds.
 fn minute_ahead(config: &str) -> Supervisor {
     let mut supervisor = Supervisor::configured(config);
-    supervisor.start_with(&[("TZ", &zone_with_a_minute_about_to_end())]);
+    supervisor.start_with(&[("TZ", &zone_with_a_minute_about_to_end(4))]);
     supervisor
 }
 
@@ -135,6 +135,53 @@ fn a_planned_restart_comes_by_the_clock_and_is_no_failure() {
     supervisor.wait_program("web", "the next plan", |view| {
         view["next_start_at"].as_str() > stopped["time"].as_str()
     });
+}
+
+#[test]
+fn a_planned_restart_is_announced_on_the_standard_input_once_and_to_whoever_reads() {
+    let config = |keys: &str| {
+        format!(
+            r#"
+            [program.web]
+            shell = true
+            command = "echo run >> said; while read line; do echo \"$line\" >> said; done"
+            start_confirm = "10ms"
+            {keys}
+
+            [program.deaf]
+            shell = true
+            command = "echo $$ >> pids; exec 0<&-; exec sleep 1d"
+            start_confirm = "10ms"
+            restart_at = {{ at = "* * * * *", announce = [{{ before = "1s", line = "bye" }}] }}
+            "#
+        )
+    };
+    let announced = r#"restart_at = { at = "* * * * *", announce = [
+        { before = "1s", line = "say now" },
+        { before = "2s", line = "say ${WORD} soon" },
+        { before = "10h", line = "say long ago" },
+    ] }"#;
+    let mut supervisor = Supervisor::configured(&config(announced));
+    let zone = zone_with_a_minute_about_to_end(8);
+    supervisor.start_with(&[("TZ", &zone), ("WORD", "hunter2")]);
+    let said = supervisor.wait_lines("said", 4);
+    assert_eq!(said[..4], ["run", "say hunter2 soon", "say now", "run"]);
+    // One that does not read is restarted all the same.
+    supervisor.wait_lines("pids", 2);
+    let (out, log) = supervisor.output();
+    assert!(
+        log.contains("say ${WORD} soon") || out.contains("say ${WORD} soon"),
+        "{log}"
+    );
+    assert!(
+        !log.contains("hunter2") && !out.contains("hunter2"),
+        "{log}"
+    );
+    // Without the key nothing is planned any more; the run goes on, for it keeps its pipe.
+    supervisor.write("jikimi.toml", &config("stdin = \"pipe\""));
+    supervisor.cli(&["reload"]);
+    supervisor.wait_program("web", "no plan", |view| view["next_start_at"].is_null());
+    assert_eq!(supervisor.events_of("program.started", "web").len(), 2);
 }
 
 #[test]

@@ -114,9 +114,21 @@ restart_at = ["04:00", "0 0 31 2 *"]
 restart_at = { at = "04:00", zone = "Asia/Soul" }
     37: program.web.restart_at.zone: "Asia/Soul" is no time zone: did you mean "Asia/Seoul"?
 restart_at = { zone = "UTC" }
-    14: program.web.restart_at.at: it is missing: for example restart_at = { at = "04:00", zone = "Asia/Seoul" }
+    14: program.web.restart_at.at: it is missing: for example restart_at = { at = "04:00", zone = "Asia/Seoul", announce = [{ before = "5m", line = "say restart in 5 minutes" }] }
+restart_at = { at = "04:00", announce = "say" }
+    41: program.web.restart_at.announce: a text cannot stand here: for example restart_at = { at = "04:00", zone = "Asia/Seoul", announce = [{ before = "5m", line = "say restart in 5 minutes" }] }
+restart_at = { at = "04:00", announce = [] }
+    41: program.web.restart_at.announce: the list is empty: 1 to 32 lines
+restart_at = { at = "04:00", announce = [{ before = "2d", line = "a" }] }
+    53: program.web.restart_at.announce.before: "2d" is too long: "1d" at the most
+restart_at = { at = "04:00", announce = [{ line = "a" }] }
+    42: program.web.restart_at.announce.before: it is missing: for example restart_at = { at = "04:00", zone = "Asia/Seoul", announce = [{ before = "5m", line = "say restart in 5 minutes" }] }
+restart_at = { at = "04:00", announce = [{ before = "1m", line = "a\nb" }] }
+    66: program.web.restart_at.announce.line: it is no single line: lines of 4095 bytes at the most, without their ends
+restart_at = { at = "04:00", announce = [{ before = "1m", line = "a" }] } | stdin = "null"
+    14: program.web.restart_at.announce: with stdin = "null" nothing can be typed: leave stdin out, or write stdin = "pipe"
 restart_at = 4
-    14: program.web.restart_at: a whole number cannot stand here: for example restart_at = { at = "04:00", zone = "Asia/Seoul" }
+    14: program.web.restart_at: a whole number cannot stand here: for example restart_at = { at = "04:00", zone = "Asia/Seoul", announce = [{ before = "5m", line = "say restart in 5 minutes" }] }
 schedule = { at = "04:00", zon = "UTC" }
     28: program.web.schedule.zon: unknown key: did you mean "zone"?
 environment = { A = 1 }
