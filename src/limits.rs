@@ -421,6 +421,16 @@ pub const PRINT_ROOM: Duration = Duration::from_millis(250);
 pub const PRINT_LAST: Duration = Duration::from_secs(1);
 /// An unfinished line is shown after this.
 pub const PRINT_PARTIAL: Duration = Duration::from_secs(1);
+/// `attach` shows an unfinished line after this: it is a prompt that somebody waits for.
+pub const ATTACH_PARTIAL: Duration = Duration::from_millis(200);
+/// How often `attach` looks at the files where the kernel may not tell that they grew.
+pub const ATTACH_LOOK: Duration = Duration::from_millis(250);
+/// Lines that `attach` shows of what was before it.
+pub const ATTACH_BACKLOG: usize = 20;
+/// What waits for the one thread of `attach` that shows and sends: typed lines, events and signs of growth.
+pub const ATTACH_INBOX: usize = 64;
+/// Changes of files that are read at once from inotify; one takes 16 bytes and a short name.
+pub const INOTIFY_BYTES: usize = 4_096;
 /// Width that names are padded to; longer ones stick out.
 pub const PRINT_NAME_WIDTH: usize = 20;
 /// A message between supervisor and holder: a tag and the name of a pipe.

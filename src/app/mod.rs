@@ -87,6 +87,11 @@ pub fn run(loaded: Loaded, definitions: Definitions, how: RunOptions) -> Result<
     Ok(start::start(loaded, definitions, how)?.serve())
 }
 
+/// The output of one instance, for who follows it from outside of the supervisor.
+pub mod output {
+    pub use crate::logs::{Follower, Growth, Line, has_input};
+}
+
 /// The process of [`child::exec`], which becomes a program.
 #[must_use]
 pub fn exec() -> ExitCode {

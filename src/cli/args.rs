@@ -72,6 +72,12 @@ pub enum Command {
         )]
         text: Vec<String>,
     },
+    /// Follow a program's output and type lines into its standard input, until Ctrl-D or Ctrl-C
+    Attach {
+        /// A program of one instance, or an instance (`web:0`)
+        #[arg(value_name = "NAME")]
+        name: String,
+    },
     /// Stop every program and end the supervisor
     Shutdown {
         /// Leave the programs running; the next `run` takes them over

@@ -2,6 +2,7 @@
 //! those of `inbox` and the one that waits for an answer.
 
 mod args;
+mod attach;
 mod connect;
 mod events;
 mod explain;
@@ -72,6 +73,7 @@ fn dispatch(args: Args) -> Result<ExitCode, Failure> {
         } => verbs::shutdown(&place, leave_running, !no_wait),
         Command::Upgrade => upgrade::upgrade(&place, &mut Out::stdout()),
         Command::Send { name, text } => verbs::send(&place, &name, &text),
+        Command::Attach { name } => attach::attach(&place, &name),
         Command::Notify(NotifyCommand::Test { target }) => {
             notify::test(&place, &target, &mut Out::stdout())
         }
@@ -117,6 +119,8 @@ mod tests {
             &["jikimi", "explain", "web", "-n", "some"],
             &["jikimi", "signal", "web"],
             &["jikimi", "send", "web"],
+            &["jikimi", "attach"],
+            &["jikimi", "attach", "web", "db"],
             &["jikimi", "status", "web"],
             &["jikimi", "events", "-n", "many"],
             &["jikimi", "events", "--since", "yesterday"],

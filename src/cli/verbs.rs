@@ -6,7 +6,7 @@ use super::output::{Failure, Out, chain, complain};
 use super::table::Paint;
 use super::waiting;
 use crate::control::api::{ShutdownAnswer, VerbAnswer};
-use crate::control::client::Patience;
+use crate::control::client::{Client, ClientError, Patience};
 use crate::control::http::percent_encode;
 use crate::text;
 
@@ -32,9 +32,13 @@ pub fn signal(place: &Place, signal: &str, names: &[String]) -> Result<(), Failu
 
 /// Types a line into the standard input of each instance that `name` means.
 pub fn send(place: &Place, name: &str, words: &[String]) -> Result<(), Failure> {
-    let path = path_of("send", &[name.to_owned()], "");
     let line = words.join(" ");
-    say(&place.client()?.post_body(&path, line.as_bytes())?)
+    say(&send_line(&place.client()?, name, line.as_bytes())?)
+}
+
+/// Types `line` into the standard input of each instance that `name` means; says nothing.
+pub fn send_line(client: &Client, name: &str, line: &[u8]) -> Result<VerbAnswer, ClientError> {
+    client.post_body(&path_of("send", &[name.to_owned()], ""), line)
 }
 
 /// What became of each instance.

@@ -3,12 +3,12 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{FileType, fstat};
 use rustix::io::Errno;
 
-use super::pipes::PipeDir;
+use super::pipes::{PIPES, PipeDir};
 use crate::ids::RunId;
 use crate::model::name::InstanceName;
 
@@ -28,6 +28,11 @@ pub struct RunInput {
 
 fn name(instance: &InstanceName, run: RunId) -> String {
     format!("{run}.{instance}{SUFFIX}")
+}
+
+/// Where the pipe of a run is, if it has one.
+pub(super) fn path(state_dir: &Path, instance: &InstanceName, run: RunId) -> PathBuf {
+    state_dir.join(PIPES).join(name(instance, run))
 }
 
 impl PipeDir {

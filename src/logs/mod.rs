@@ -16,6 +16,7 @@
 
 mod batch;
 mod derive;
+mod follow;
 pub mod holder;
 pub mod index;
 mod inputs;
@@ -50,6 +51,7 @@ use std::time::Duration;
 use crossbeam::channel::{Receiver, Sender, bounded};
 use parking_lot::Mutex;
 
+pub use self::follow::{Follower, Growth, Line};
 pub use self::holder::HolderSeat;
 pub use self::inputs::RunInput;
 pub use self::pipes::{PipeId, RunPipes, RunReaders};
@@ -168,6 +170,12 @@ struct Threads {
 #[must_use]
 pub fn stored_tail(state_dir: &Path, instance: &InstanceName, run: RunId, n: usize) -> Vec<String> {
     tail::read(state_dir, instance, run, n)
+}
+
+/// Whether `run` has a standard input that can be typed into, as the files of `state_dir` say.
+#[must_use]
+pub fn has_input(state_dir: &Path, instance: &InstanceName, run: RunId) -> bool {
+    inputs::path(state_dir, instance, run).exists()
 }
 
 impl Logs {

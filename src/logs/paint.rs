@@ -56,12 +56,14 @@ fn colour_of(name: &str) -> &'static str {
     COLOURS[sum % COLOURS.len()]
 }
 
-fn last_return(text: &[u8]) -> &[u8] {
+/// What would be seen last of a line with carriage returns.
+pub(super) fn last_return(text: &[u8]) -> &[u8] {
     let at = text.iter().rposition(|b| *b == b'\r');
     at.map_or(text, |at| &text[at + 1..])
 }
 
-fn clean(text: &[u8], keep_colours: bool) -> String {
+/// Untrusted bytes as harmless text; colours and type pass if they are to be kept.
+pub(super) fn clean(text: &[u8], keep_colours: bool) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.iter().position(|b| *b == 0x1b) {
