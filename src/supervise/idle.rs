@@ -12,9 +12,11 @@ impl Actor {
     /// down, and nothing is up that could change that.
     pub(super) fn tell_if_idle(&self) {
         let is_idle = |slot: &Slot| {
-            // The clock will start it.
-            let is_awaited =
-                slot.spec.timing.schedule.is_some() && slot.place.standing == Standing::Configured;
+            // The clock will start it: not what a person stopped, nor what was given up.
+            let is_awaited = slot.spec.timing.schedule.is_some()
+                && slot.place.standing == Standing::Configured
+                && !slot.planned.is_held
+                && slot.instance.phase() != PhaseName::Fatal;
             let is_down = slot.instance.is_over() || slot.instance.state == State::Waiting;
             is_down && !is_awaited
         };

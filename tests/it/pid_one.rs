@@ -64,8 +64,34 @@ fn it_waits_for_the_restarts_of_one_that_failed_and_for_what_that_left() {
 }
 
 #[test]
+fn it_waits_for_the_clock_to_start_a_program_until_a_person_stops_that_one() {
+    let mut supervisor = Supervisor::configured(
+        r#"
+        [program.once]
+        command = "true"
+        [program.job]
+        command = "true"
+        schedule = "@yearly"
+        "#,
+    );
+    supervisor.spawn(&["run", "--exit-when-done"]);
+    wait_for("an answer", || supervisor.try_status());
+    supervisor.wait_phase("once", "exited");
+    assert!(supervisor.program("job")["next_start_at"].is_string());
+    // It is still there to be told so.
+    let stop = supervisor.cli(&["stop", "job"]);
+    assert!(stop.status.success(), "{stop:?}");
+    let code = supervisor.wait().code();
+    assert_eq!(code, Some(0), "{}", supervisor.output().1);
+}
+
+#[test]
 fn it_ends_badly_when_a_program_failed_or_was_given_up_and_names_it() {
     for (program, name) in [
+        (
+            "[program.planned]\ncommand = \"/not/there\"\nautostart = true\nschedule = \"@yearly\"\n",
+            "planned was fatal",
+        ),
         (
             "[program.once]\ncommand = \"exit 3\"\nshell = true\nrestart = \"never\"\n",
             "once failed",
