@@ -35,38 +35,59 @@ pub(super) struct Outcome {
     counts: Counts,
 }
 
-/// Those who wait for a reload, and the thread that reads. Never joined: a disk that hangs may hold it.
+/// Those who wait for a reload, and the thread that reads, from the first reload on. Never joined: a disk that hangs
+/// may hold it.
 pub(super) struct Reloader {
     orders: Sender<Order>,
     loaded: Receiver<Outcome>,
+    /// What the thread is to be started with.
+    idle: Option<Idle>,
     /// The first one's configuration is being read.
     waiting: VecDeque<ReloadRequest>,
 }
 
-impl Reloader {
-    pub fn start(mut definitions: Definitions) -> io::Result<Self> {
-        let (orders, inbox) = bounded(limits::RELOAD_ORDERS);
-        let (outcomes, loaded) = bounded(1);
-        crate::thread::spawn_named("config", move || {
-            for order in inbox {
+/// The thread before its first reload.
+struct Idle {
+    definitions: Definitions,
+    inbox: Receiver<Order>,
+    outcomes: Sender<Outcome>,
+}
+
+impl Idle {
+    fn start(mut self) -> io::Result<()> {
+        let thread = crate::thread::spawn_named("config", move || {
+            for order in self.inbox {
                 match order {
                     Order::Do(work) => work(),
                     Order::Load => {
                         let outcome = Outcome {
-                            result: definitions.load(),
-                            counts: definitions.counts(),
+                            result: self.definitions.load(),
+                            counts: self.definitions.counts(),
                         };
                         // Nobody listens once everything is being stopped.
-                        let _ = outcomes.send(outcome);
+                        let _ = self.outcomes.send(outcome);
                     }
                 }
             }
-        })?;
-        Ok(Self {
+        });
+        thread.map(drop)
+    }
+}
+
+impl Reloader {
+    pub fn new(definitions: Definitions) -> Self {
+        let (orders, inbox) = bounded(limits::RELOAD_ORDERS);
+        let (outcomes, loaded) = bounded(1);
+        Self {
             orders,
             loaded,
+            idle: Some(Idle {
+                definitions,
+                inbox,
+                outcomes,
+            }),
             waiting: VecDeque::new(),
-        })
+        }
     }
 
     /// What comes of the reading.
@@ -96,7 +117,12 @@ impl Reloader {
         request
     }
 
-    fn order(&self, order: Order) {
+    fn order(&mut self, order: Order) {
+        if let Some(idle) = self.idle.take()
+            && let Err(error) = idle.start()
+        {
+            log::error!("no thread to read the configuration again: {error}");
+        }
         // There is room: one reading at a time, and one errand of the reload before.
         if self.orders.try_send(order).is_err() {
             log::error!("the configuration is not read again: the thread for that does not answer");

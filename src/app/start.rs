@@ -121,7 +121,7 @@ pub(super) fn start(
     let (orders, commands) = bounded(limits::CONTROL_COMMANDS);
     rooms.identity.scanned(definitions.counts());
     let sources = rooms.sources(orders);
-    let reloader = Reloader::start(definitions)?;
+    let reloader = Reloader::new(definitions);
     let (server, registration) = open_control(&ground.settings, sources, &rooms.issues);
     log::info!(
         "{} supervises {} instances; Ctrl-C stops everything",
