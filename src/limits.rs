@@ -393,6 +393,14 @@ pub const TAIL_LINE_CHARS: usize = 500;
 pub const TAIL_WAIT_MAX: Duration = Duration::from_millis(200);
 /// A longer line is treated as several.
 pub const LOG_LINE_BYTES: usize = 16 << 10;
+/// What a compiled pattern may need.
+pub const PATTERN_BYTES: usize = 1 << 20;
+/// Words to the thread that looks for lines: every instance may begin and end while it looks away.
+pub const LINES_INBOX: usize = 16_384;
+/// Its rest between two looks: a start that waits for a line waits no longer than this besides.
+pub const LINES_NAP: Duration = Duration::from_millis(20);
+/// Read of one stream in one pass of it.
+pub const LINES_CHUNK_BYTES: usize = 256 << 10;
 /// The scanner's rest between two looks: records are for the database, not for the eye.
 pub const SCAN_NAP: Duration = Duration::from_millis(100);
 /// A batch the sink refused is offered again after this.

@@ -9,7 +9,7 @@
 //! | terminal, terminal-log | terminal | never joined: a held terminal may hold them |
 //! | signals | signals | its handle is dropped |
 //! | store-writer, r2d2's | store | it is closed |
-//! | pump, log-scan, log-print | logs | `Logs::finish` |
+//! | pump, log-scan, log-print, log-lines | logs | `Logs::finish` |
 //! | metrics-keeper, sample-… | metrics | `Metrics::finish` |
 //! | journal | journal | the last handle is dropped |
 //! | resolver, notify-N, dispatcher | fetch, notify | `Notify::last_pass` |

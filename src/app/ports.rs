@@ -28,6 +28,7 @@ use crate::notify::outbox::{Outbox, OutboxError};
 use crate::probe::Probes;
 use crate::procfs;
 use crate::store::{Store, StoreError};
+use crate::supervise::signs::Signs;
 use crate::supervise::{Input, Measured, Output, Ports, Probed};
 
 /// What supervision has others do.
@@ -39,6 +40,7 @@ pub(super) struct SupervisionPorts {
     /// Where it is told that all work is done, when somebody waits for that.
     pub idle: Option<Sender<Vec<InstanceName>>>,
     pub probes: Arc<Probes>,
+    pub signs: Signs,
 }
 
 impl Ports for SupervisionPorts {
@@ -133,10 +135,12 @@ impl Ports for SupervisionPorts {
 
     fn probe(&self, probed: Probed) {
         super::probing::begin(&self.probes, &probed);
+        super::probing::await_line(&self.logs, &self.signs, &probed);
     }
 
     fn unprobe(&self, run: RunId) {
         self.probes.end(run);
+        self.logs.await_no_line(run);
     }
 
     fn gone(&self, instance: &InstanceName) {

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::model::health::Check;
+use crate::logs::{AwaitedLine, Logs};
+use crate::model::health::{Aspect, Check};
+use crate::model::status::Health;
 use crate::probe::{self, Probes, Surroundings};
 use crate::supervise::Probed;
 use crate::supervise::signs::{Sign, Signs};
@@ -24,6 +26,24 @@ pub(super) fn begin(probes: &Probes, of: &Probed) {
             surroundings: Arc::new(surroundings(of, &probe.check)),
         });
     }
+}
+
+/// Waits for the line that says that the run is ready, if there is to be one.
+pub(super) fn await_line(logs: &Logs, signs: &Signs, of: &Probed) {
+    let (Aspect::Readiness, Some(pattern)) = (of.aspect, &of.spec.health.ready_line) else {
+        return;
+    };
+    let (signs, run) = (signs.clone(), of.run);
+    let passed = Sign::Verdict {
+        health: Health::Healthy,
+        cause: None,
+    };
+    logs.await_line(AwaitedLine {
+        instance: of.instance.clone(),
+        run,
+        pattern: pattern.clone(),
+        found: Box::new(move || signs.put((run, Aspect::Readiness), passed)),
+    });
 }
 
 /// What a command that probes is given: its program's directory, environment and user.

@@ -354,6 +354,7 @@ impl Rooms {
             rules: self.rules.clone(),
             idle,
             probes: Arc::clone(&self.probes),
+            signs: self.signs.clone(),
         }
     }
 

@@ -92,6 +92,8 @@ pub enum Kind {
     ConsoleLines,
     /// A list of texts, or one text that is split as a shell splits.
     Command,
+    /// A regular expression.
+    Pattern,
     /// A host and a port.
     Address,
     /// A list of texts, not empty.
@@ -154,6 +156,7 @@ impl Kind {
             Self::StopSignals => "name of a signal, or list of names and pauses".to_owned(),
             Self::ConsoleLines => "list of lines and pauses".to_owned(),
             Self::Command => "list of texts, or one text".to_owned(),
+            Self::Pattern => "regular expression".to_owned(),
             Self::Address => "host and port".to_owned(),
             Self::Texts | Self::Tags => "list of texts".to_owned(),
             Self::ExitCodes => "list of exit codes".to_owned(),

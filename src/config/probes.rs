@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
-use super::fault::{Wrong, wrong};
+use super::fault::{Wrong, shown, wrong};
 use super::fields::Block;
+use super::keys::Key;
 use super::lists;
 use super::read::{Reader, Typed, Word};
 use super::source::At;
+use super::syntax::{Node, Value};
 use crate::model::health::{Aspect, Check, HealthSettings, Probe};
+use crate::model::pattern::Pattern;
 use crate::secret::Secret;
 
 /// The keys of one probe, by their paths in the table.
@@ -17,6 +20,8 @@ struct Keys {
     http: &'static str,
     tcp: &'static str,
     exec: &'static str,
+    /// Only a readiness has it.
+    log_line: Option<&'static str>,
     interval: &'static str,
     timeout: &'static str,
     initial_delay: &'static str,
@@ -29,6 +34,7 @@ const READINESS: Keys = Keys {
     http: "program.*.readiness.http",
     tcp: "program.*.readiness.tcp",
     exec: "program.*.readiness.exec",
+    log_line: Some("program.*.readiness.log_line"),
     interval: "program.*.readiness.interval",
     timeout: "program.*.readiness.timeout",
     initial_delay: "program.*.readiness.initial_delay",
@@ -41,6 +47,7 @@ const LIVENESS: Keys = Keys {
     http: "program.*.liveness.http",
     tcp: "program.*.liveness.tcp",
     exec: "program.*.liveness.exec",
+    log_line: None,
     interval: "program.*.liveness.interval",
     timeout: "program.*.liveness.timeout",
     initial_delay: "program.*.liveness.initial_delay",
@@ -56,21 +63,25 @@ impl Keys {
         }
     }
 
-    const fn checks(&self) -> [&'static str; 3] {
+    fn checks(&self) -> impl Iterator<Item = &'static str> {
         [self.http, self.tcp, self.exec]
+            .into_iter()
+            .chain(self.log_line)
     }
 
-    const fn all(&self) -> [&'static str; 8] {
+    /// What says how often and for how long something is checked.
+    const fn times(&self) -> [&'static str; 5] {
         [
-            self.http,
-            self.tcp,
-            self.exec,
             self.interval,
             self.timeout,
             self.initial_delay,
             self.success_threshold,
             self.failure_threshold,
         ]
+    }
+
+    fn all(&self) -> impl Iterator<Item = &'static str> {
+        self.checks().chain(self.times())
     }
 }
 
@@ -87,7 +98,6 @@ pub(super) fn health(
     let readiness = probe(reader, block, Aspect::Readiness);
     let is_probed = READINESS
         .all()
-        .iter()
         .any(|path| block.fields.place(path).is_some());
     if let (false, Some(at)) = (is_probed, block.fields.place(START_TIMEOUT)) {
         let full = format!("{}.start_timeout", block.shown);
@@ -100,14 +110,63 @@ pub(super) fn health(
     }
     HealthSettings {
         readiness,
+        ready_line: ready_line(odd, block),
         liveness: probe(reader, block, Aspect::Liveness),
         start_timeout,
+    }
+}
+
+/// The line that says that it is ready. Nothing is asked again and again then.
+fn ready_line(odd: &mut Reader<'_>, block: &Block) -> Option<Pattern> {
+    let path = READINESS.log_line?;
+    block.fields.place(path)?;
+    for time in READINESS.times() {
+        if let Some(at) = block.fields.place(time) {
+            let full = format!("{}.{}.{}", block.shown, READINESS.name, last(time));
+            let w = wrong("it has no effect with log_line", "leave it out");
+            odd.fault(at, &full, w);
+        }
+    }
+    match block.fields.written(path) {
+        Some(Typed::Pattern(pattern)) => Some(pattern.clone()),
+        _ => None,
+    }
+}
+
+/// A regular expression, as it was written: `${` is an end and a bracket there, and no variable.
+pub(super) fn pattern(
+    reader: &mut Reader<'_>,
+    key: &Key,
+    name: &str,
+    node: &Node,
+) -> Option<Typed> {
+    let Value::Text(raw) = &node.value else {
+        return reader.wrong_type(key, name, node);
+    };
+    let pattern = match Pattern::new(raw) {
+        Ok(pattern) if pattern.is_in(b"") => Err(wrong(
+            "it is found in every line",
+            "a regular expression as \"Listening on\"",
+        )),
+        Ok(pattern) => Ok(pattern),
+        Err(error) => Err(wrong(
+            format!("{} is no regular expression: {error}", shown(raw)),
+            "a regular expression as \"Listening on\"",
+        )),
+    };
+    match pattern {
+        Ok(pattern) => Some(Typed::Pattern(pattern)),
+        Err(wrong) => {
+            reader.fault(node.at, name, wrong);
+            None
+        }
     }
 }
 
 fn probe(reader: &mut Reader<'_>, block: &Block, aspect: Aspect) -> Option<Arc<Probe>> {
     let (keys, fields) = (Keys::of(aspect), &block.fields);
     let check = match only_check(reader, block, keys) {
+        Some(path) if Some(path) == keys.log_line => return None,
         Some(path) => check(reader, block, (keys, path))?,
         None => return None,
     };
@@ -125,15 +184,14 @@ fn probe(reader: &mut Reader<'_>, block: &Block, aspect: Aspect) -> Option<Arc<P
 fn only_check(reader: &mut Reader<'_>, block: &Block, keys: &Keys) -> Option<&'static str> {
     let fields = &block.fields;
     let full = format!("{}.{}", block.shown, keys.name);
-    let place = |path: &&str| fields.place(path);
+    let place = |path: &str| fields.place(path);
     let written: Vec<(&'static str, At)> = keys
         .checks()
-        .iter()
-        .filter_map(|path| Some((*path, place(path)?)))
+        .filter_map(|path| Some((path, place(path)?)))
         .collect();
     match written.as_slice() {
         [] => {
-            if let Some(at) = keys.all().iter().find_map(place) {
+            if let Some(at) = keys.all().find_map(place) {
                 let w = wrong("it says not what to check", one_of(keys));
                 reader.fault(at, &full, w);
             }
@@ -152,7 +210,7 @@ fn only_check(reader: &mut Reader<'_>, block: &Block, keys: &Keys) -> Option<&'s
 }
 
 fn one_of(keys: &Keys) -> String {
-    let names: Vec<&str> = keys.checks().iter().map(|path| last(path)).collect();
+    let names: Vec<&str> = keys.checks().map(last).collect();
     format!("one of {}", names.join(", "))
 }
 

@@ -15,6 +15,7 @@ use crate::limits;
 use crate::model::calendar::Calendar;
 use crate::model::needs::Condition;
 use crate::model::os::Limit;
+use crate::model::pattern::Pattern;
 use crate::model::program::Signal;
 use crate::model::rule::Rule;
 use crate::model::stop::StopStep;
@@ -60,6 +61,7 @@ pub(super) enum Typed {
     /// A calendar, and what is typed before its times.
     Restarts(Calendar, Vec<Announcement>),
     Rules(Vec<Rule>),
+    Pattern(Pattern),
     Pairs(Vec<(String, String)>),
     Limits(Vec<Limit>),
     Secrets(Vec<Secret>),
@@ -156,6 +158,7 @@ impl<'a> Reader<'a> {
                 let address = super::probes::check_address(word);
                 self.keep(at, name, address).map(Typed::Word)
             }
+            Kind::Pattern => super::probes::pattern(self, key, name, node),
             Kind::SecretUrl | Kind::BotToken => secrets::single(self, key, name, node),
             Kind::SigningKeys => secrets::signing_keys(self, key, name, node),
             Kind::Headers => secrets::headers(self, key, name, node),

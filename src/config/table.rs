@@ -160,6 +160,7 @@ pub const KEYS: &[Key] = &[
     now("program.*.readiness.http", Kind::Url, r#""http://127.0.0.1:8080/""#, "Ready when a GET is answered with 200 to 399; redirects are not followed."),
     now("program.*.readiness.tcp", Kind::Address, r#""127.0.0.1:8080""#, "Ready when a connection is accepted."),
     now("program.*.readiness.exec", Kind::Command, r#"["pg_isready", "-q"]"#, "Ready when this command ends with 0."),
+    now("program.*.readiness.log_line", Kind::Pattern, r#""Listening on""#, "Ready when a line of its output has this in it."),
     usual("program.*.readiness.interval", PROBING, r#""5s""#, "From the begin of one check to the next; `100ms` at the least."),
     usual("program.*.readiness.timeout", CHECK, r#""2s""#, "A check that takes longer has failed; one minute at the most."),
     usual("program.*.readiness.initial_delay", ANY_TIME, r#""0s""#, "From the spawn to the first check."),

@@ -204,6 +204,31 @@ impl Index {
         }
         (0, end)
     }
+
+    /// Where the bytes of `run` begin, as far as is known: where its start was noted, or else, when the disk took
+    /// nothing then, behind the end of the run before, or at the first that is known of it. None when it is not
+    /// known at all.
+    #[must_use]
+    pub(super) fn beginning(&self, run: RunId) -> Option<u64> {
+        let look = limits::INDEX_LOOK_BACK_BYTES / ENTRY_U64;
+        let mut first = None;
+        for at in (self.entries.saturating_sub(look)..self.entries).rev() {
+            let Some(entry) = self.get(at) else { continue };
+            if entry.run != run {
+                continue;
+            }
+            if entry.mark == Mark::Start {
+                return Some(entry.offset);
+            }
+            first = Some((at, entry.offset));
+        }
+        let (at, offset) = first?;
+        let before = at.checked_sub(1).and_then(|at| self.get(at));
+        Some(before.map_or(offset, |before| match before.mark {
+            Mark::End => before.offset,
+            Mark::Start | Mark::Running => offset,
+        }))
+    }
 }
 
 #[cfg(test)]
@@ -248,6 +273,25 @@ mod tests {
         assert_eq!(index.locate(151), None);
         assert_eq!(index.span(first), (0, Some(150)));
         assert_eq!(index.span(second), (150, None));
+        assert_eq!(index.beginning(first), Some(0));
+        assert_eq!(index.beginning(second), Some(150));
+        assert_eq!(index.beginning(RunId::new()), None);
+    }
+
+    #[test]
+    fn a_run_whose_start_was_not_noted_begins_behind_the_end_before_it() {
+        let (run, other) = (RunId::new(), RunId::new());
+        for (before, expected) in [(Mark::End, 100), (Mark::Running, 180)] {
+            let dir = tempfile::tempdir().expect("a folder");
+            let path = dir.path().join("out.idx");
+            let mut writer = IndexWriter::new(path.clone());
+            let now = Mono::from_nanos(0);
+            writer.note(&entry(10, 100, before, other), now);
+            writer.note(&entry(20, 180, Mark::Running, run), now);
+            writer.note(&entry(30, 300, Mark::Running, run), now);
+            let index = Index::open(&path).expect("opens");
+            assert_eq!(index.beginning(run), Some(expected));
+        }
     }
 
     #[test]

@@ -7,8 +7,8 @@
 //!               ╲── holder process: keeps FIFOs open; pumps when there is no supervisor
 //! ```
 //!
-//! Threads: "pump" ([`pumping`]), "log-scan" ([`scan`]), "log-print" ([`print`], only with a terminal); for a
-//! backlog "log-pool-N". They are joined by [`Logs::finish`] in this order: pump, then the readers, each of
+//! Threads: "pump" ([`pumping`]), "log-scan" ([`scan`]), "log-print" ([`print`], only with a terminal), "log-lines"
+//! ([`lookout`], from the first run on that is waited for to write a line); for a backlog "log-pool-N". They are joined by [`Logs::finish`] in this order: pump, then the readers, each of
 //! which ends when the pump is gone and everything has been read.
 //!
 //! Architecture invariant: [`Logs::open_run`], [`Logs::run_over`] and [`Logs::spawn_failed`] wait for no other
@@ -24,6 +24,7 @@ pub mod level;
 mod lines;
 mod link;
 mod lock;
+mod lookout;
 mod paint;
 mod pipes;
 mod print;
@@ -54,6 +55,7 @@ use parking_lot::Mutex;
 pub use self::follow::{Follower, Growth, Line};
 pub use self::holder::HolderSeat;
 pub use self::inputs::RunInput;
+pub use self::lookout::AwaitedLine;
 pub use self::pipes::{PipeId, RunPipes, RunReaders};
 pub use self::print::Terminal;
 pub use self::pump::Notice;
@@ -61,6 +63,7 @@ pub use self::pumping::NoticeSink;
 pub use self::scan::RecordSink;
 pub use self::segments::Source;
 
+use self::lookout::Lookout;
 use self::pipes::PipeDir;
 use self::pump::Totals;
 use self::pumping::Command;
@@ -157,6 +160,7 @@ struct Inner {
     wake: Arc<OwnedFd>,
     was_full: Arc<AtomicBool>,
     finish_by: Arc<Deadline>,
+    lookout: Lookout,
     threads: Mutex<Option<Threads>>,
 }
 
@@ -270,6 +274,17 @@ impl Logs {
         self.tell(Command::Over(run));
     }
 
+    /// Looks for a line in what the run has written and will write, from its first byte on. Waits for nobody. While
+    /// the disk takes nothing, a line counts when it has been written.
+    pub fn await_line(&self, line: AwaitedLine) {
+        self.0.lookout.begin(line);
+    }
+
+    /// Nobody waits for a line of `run` any more.
+    pub fn await_no_line(&self, run: RunId) {
+        self.0.lookout.end(run);
+    }
+
     /// The last `n` lines of `run`, clean and short, errors first in importance. Waits for the pump
     /// [`limits::TAIL_WAIT_MAX`] at most: not for the one who supervises.
     #[must_use]
@@ -332,6 +347,7 @@ impl Logs {
         // Only what has said that it is done is joined: the others may hang in a sink, and the end must not.
         if totals.is_ok() {
             join(threads.pump);
+            self.0.lookout.finish(left());
         }
         if scanned.is_ok() {
             join(scan);

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crossbeam::channel::{Receiver, Sender, TrySendError, bounded};
 use parking_lot::Mutex;
@@ -25,12 +26,14 @@ type Set = Arc<Mutex<HashMap<Source, Grown>>>;
 pub(super) struct Progress {
     set: Set,
     wake: Sender<()>,
+    is_wanted: Arc<AtomicBool>,
 }
 
 /// The reader's side.
 #[derive(Debug)]
 pub(super) struct Watch {
     set: Set,
+    is_wanted: Arc<AtomicBool>,
     /// A message when something is there to be taken.
     pub(super) woken: Receiver<()>,
 }
@@ -39,16 +42,26 @@ pub(super) struct Watch {
 pub(super) fn pair() -> (Progress, Watch) {
     let set = Set::default();
     let (wake, woken) = bounded(limits::LOG_ANSWER);
+    let is_wanted = Arc::new(AtomicBool::new(true));
     let progress = Progress {
         set: Arc::clone(&set),
         wake,
+        is_wanted: Arc::clone(&is_wanted),
     };
-    (progress, Watch { set, woken })
+    let watch = Watch {
+        set,
+        is_wanted,
+        woken,
+    };
+    (progress, watch)
 }
 
 impl Progress {
     /// Notes that `source` grew from the length `from`, or ended there.
     pub(super) fn note(&self, source: &Source, from: u64, has_ended: bool) {
+        if !self.is_wanted.load(Ordering::SeqCst) {
+            return;
+        }
         {
             let mut set = self.set.lock();
             match set.get_mut(source) {
@@ -68,6 +81,11 @@ impl Progress {
 }
 
 impl Watch {
+    /// Whether growth is noted at all. What grew before it was wanted is in the files.
+    pub(super) fn want(&self, is_wanted: bool) {
+        self.is_wanted.store(is_wanted, Ordering::SeqCst);
+    }
+
     /// What grew since the last call.
     pub(super) fn take(&self) -> HashMap<Source, Grown> {
         std::mem::take(&mut self.set.lock())

@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use rustix::event::{EventfdFlags, eventfd};
 
 use super::index::Mark;
+use super::lookout::Lookout;
 use super::pipes::{PipeDir, PipeId};
 use super::print::Printer;
 use super::pump::Pump;
@@ -34,6 +35,10 @@ pub(super) fn start(setup: Setup) -> io::Result<(Logs, Started)> {
         readers.push(progress);
         Printer::new(state_dir, watch, terminal, Arc::clone(&finish_by))
     });
+    let (progress, watch) = progress::pair();
+    watch.want(false);
+    readers.push(progress);
+    let lookout = Lookout::new(state_dir, watch);
     let mut pump = Pump::new(state_dir, readers)?;
     let adopted = adopt(&mut pump, taken.pipes)?;
     pipes.sweep_inputs();
@@ -62,6 +67,7 @@ pub(super) fn start(setup: Setup) -> io::Result<(Logs, Started)> {
         wake,
         was_full,
         finish_by,
+        lookout,
         threads: Mutex::new(Some(threads)),
     };
     Ok((Logs(Arc::new(inner)), started))

@@ -145,7 +145,7 @@ fn parts(spec: &ProgramSpec) -> Parts {
     parts.live("restart_at", &(&timing.restart_at, &timing.announce));
     parts.live("schedule", &timing.schedule);
     parts.live("start_timeout", &health.start_timeout);
-    parts.live("readiness", &health.readiness);
+    parts.live("readiness", &(&health.readiness, &health.ready_line));
     parts.live("liveness", &health.liveness);
     parts
 }

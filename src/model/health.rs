@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::pattern::Pattern;
 use crate::secret::Secret;
 
 /// Everything of a program that says when it is ready and whether it does well.
@@ -11,6 +12,8 @@ use crate::secret::Secret;
 pub struct HealthSettings {
     /// Says when it is ready. Without one it is when its start is confirmed.
     pub readiness: Option<Arc<Probe>>,
+    /// A line of its output that says when it is ready, in place of a probe.
+    pub ready_line: Option<Pattern>,
     /// Its failing ends the run and counts as a failure.
     pub liveness: Option<Arc<Probe>>,
     /// From the spawn to being ready; longer has failed.
@@ -18,6 +21,12 @@ pub struct HealthSettings {
 }
 
 impl HealthSettings {
+    /// Whether there is more to wait for than the confirmation of its start.
+    #[must_use]
+    pub fn has_readiness(&self) -> bool {
+        self.readiness.is_some() || self.ready_line.is_some()
+    }
+
     /// The probe for `aspect`.
     #[must_use]
     pub fn probe(&self, aspect: Aspect) -> Option<&Arc<Probe>> {

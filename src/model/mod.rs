@@ -13,6 +13,7 @@ pub mod log;
 pub mod name;
 pub mod needs;
 pub mod os;
+pub mod pattern;
 pub mod program;
 pub mod record;
 pub mod reload;

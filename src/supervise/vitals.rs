@@ -90,7 +90,7 @@ impl Actor {
     fn attend_no_more(&mut self, slot: usize, run: RunId) {
         self.take_sign(slot, Sign::Over);
         let health = &self.slots[slot].spec.health;
-        if health.readiness.is_some() || health.liveness.is_some() {
+        if health.has_readiness() || health.liveness.is_some() {
             self.ports.unprobe(run);
         }
     }

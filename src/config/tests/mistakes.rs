@@ -200,7 +200,19 @@ readiness = { http = "x" }
 readiness = { tcp = "8080" }
     21: program.web.readiness.tcp: it is no address with a port: as "127.0.0.1:8080", "localhost:8080" or "[::1]:8080"
 readiness = { interval = "1s" }
-    26: program.web.readiness: it says not what to check: one of http, tcp, exec
+    26: program.web.readiness: it says not what to check: one of http, tcp, exec, log_line
+readiness = { log_line = "ready (" }
+    26: program.web.readiness.log_line: "ready (" is no regular expression: unclosed group: a regular expression as "Listening on"
+readiness = { log_line = "x*" }
+    26: program.web.readiness.log_line: it is found in every line: a regular expression as "Listening on"
+readiness = { log_line = ["ready"] }
+    26: program.web.readiness.log_line: a list cannot stand here: for example log_line = "Listening on"
+readiness = { log_line = "ready", tcp = "a:1" }
+    35: program.web.readiness: it has tcp already, and a probe checks one thing: keep one of them
+readiness = { log_line = "ready", interval = "1s" }
+    35: program.web.readiness.interval: it has no effect with log_line: leave it out
+liveness = { log_line = "ready" }
+    14: program.web.liveness.log_line: unknown key: here stand http, tcp, exec, interval, timeout, initial_delay, success_threshold, failure_threshold
 liveness = { tcp = "a:1", exec = "true" }
     34: program.web.liveness: it has tcp already, and a probe checks one thing: keep one of them
 liveness = { exec = "true", timeout = "2m" }
@@ -210,7 +222,7 @@ liveness = { exec = "true", failure_threshold = 0 }
 liveness = { exec = "a 'b" }
     21: program.web.liveness.exec: a quote is not closed: close it, or write a list of texts
 readiness = "http://127.0.0.1/"
-    13: program.web.readiness: a text cannot stand here: a table of http, tcp, exec, interval, timeout, initial_delay, success_threshold, failure_threshold
+    13: program.web.readiness: a text cannot stand here: a table of http, tcp, exec, log_line, interval, timeout, initial_delay, success_threshold, failure_threshold
 metrics.scrape = "x"
     9: program.web.metrics.scrape: not available in this version: leave it out
 comand = "x"

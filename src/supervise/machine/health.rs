@@ -75,7 +75,7 @@ impl Vitals {
     /// Those of a run that was just spawned.
     #[must_use]
     pub fn new(run: RunId, settings: &HealthSettings, now: Mono) -> (Self, Vec<Reaction>) {
-        let is_probed = settings.readiness.is_some();
+        let is_probed = settings.has_readiness();
         let vitals = Self {
             run,
             is_confirmed: false,
@@ -103,10 +103,12 @@ impl Vitals {
         settings: &HealthSettings,
         now: Mono,
     ) -> (Self, Vec<Reaction>) {
-        let (mut vitals, reactions) = Self::new(run, settings, now);
+        let (mut vitals, mut reactions) = Self::new(run, settings, now);
         if was_ready && vitals.readiness == Readiness::Awaited(None) {
             vitals.readiness = Readiness::Passed;
             vitals.ready_by = None;
+            // A line that was written stays written.
+            reactions.retain(|_| settings.ready_line.is_none());
         }
         (vitals, reactions)
     }
@@ -290,6 +292,7 @@ mod tests {
         });
         HealthSettings {
             readiness: readiness.then(|| Arc::clone(&probe)),
+            ready_line: None,
             liveness: liveness.then_some(probe),
             start_timeout: Some(Duration::from_secs(30)),
         }
