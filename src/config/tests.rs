@@ -330,6 +330,18 @@ fn what_leads_nowhere_is_a_warning() {
 }
 
 #[test]
+fn times_of_a_check_beside_a_line_of_output_are_a_warning() {
+    let text =
+        "[program.web]\ncommand = \"x\"\nreadiness = { log_line = \"ready\", interval = \"1s\" }\n";
+    assert_eq!(
+        Place::new(&[("j.toml", text)]).warnings(),
+        [
+            "j.toml:3:46: program.web.readiness.interval: it has no effect with log_line: leave it out"
+        ]
+    );
+}
+
+#[test]
 fn a_socket_path_that_no_socket_can_have_is_refused() {
     let long = "x".repeat(100);
     let place = Place::new(&[(

@@ -209,8 +209,6 @@ readiness = { log_line = ["ready"] }
     26: program.web.readiness.log_line: a list cannot stand here: for example log_line = "Listening on"
 readiness = { log_line = "ready", tcp = "a:1" }
     26: program.web.readiness: it has tcp already, and a probe checks one thing: keep one of them
-readiness = { log_line = "ready", interval = "1s" }
-    35: program.web.readiness.interval: it has no effect with log_line: leave it out
 liveness = { log_line = "ready" }
     14: program.web.liveness.log_line: unknown key: here stand http, tcp, exec, interval, timeout, initial_delay, success_threshold, failure_threshold
 liveness = { tcp = "a:1", exec = "true" }
