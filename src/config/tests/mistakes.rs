@@ -210,7 +210,7 @@ readiness = { log_line = ["ready"] }
 readiness = { log_line = "ready", tcp = "a:1" }
     26: program.web.readiness: it has tcp already, and a probe checks one thing: keep one of them
 liveness = { log_line = "ready" }
-    14: program.web.liveness.log_line: unknown key: here stand http, tcp, exec, interval, timeout, initial_delay, success_threshold, failure_threshold
+    14: program.web.liveness.log_line: unknown key: it is known as program.NAME.readiness.log_line
 liveness = { tcp = "a:1", exec = "true" }
     34: program.web.liveness: it has tcp already, and a probe checks one thing: keep one of them
 liveness = { exec = "true", timeout = "2m" }
