@@ -305,10 +305,18 @@ mod tests {
             .collect()
     }
 
+    /// Killed are they; until the kernel has taken them off there may be a moment.
     fn assert_dead(pids: &[u32]) {
+        let until = mono() + Duration::from_secs(20);
         for pid in pids {
-            let stat = procfs::read_stat(*pid).expect("readable");
-            assert!(stat.is_none_or(|stat| stat.is_zombie()), "{pid} is alive");
+            let is_dead = || {
+                let stat = procfs::read_stat(*pid).expect("readable");
+                stat.is_none_or(|stat| stat.is_zombie())
+            };
+            while !is_dead() {
+                assert!(mono() < until, "{pid} is alive");
+                std::thread::yield_now();
+            }
         }
     }
 

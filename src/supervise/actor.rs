@@ -319,7 +319,7 @@ impl Actor {
         })
     }
 
-    fn publish(&mut self) {
+    pub(super) fn publish(&mut self) {
         if self.dirty.is_empty() {
             return;
         }

@@ -218,8 +218,9 @@ impl Actor {
             }
         }
         self.go_on_stopping();
-        // Before the answers: who asks has a right to find the events.
+        // Before the answers: who asks has a right to find the events, and everything as it is told.
         self.hand_over();
+        self.publish();
         self.answer_reloads();
         self.tell_if_idle();
         let slots = &self.slots;
