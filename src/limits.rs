@@ -492,6 +492,15 @@ const _: () = assert!(PROBE_WORKERS_UNPROVEN < PROBE_WORKERS);
 const _: () = assert!(PROBE_TIMEOUT_MAX.as_secs() <= ATTEMPT_MAX.as_secs());
 const _: () = assert!(PROBE_INBOX >= 4 * INSTANCES_MAX);
 
+/// Bytes of a message on a notify socket; a longer one says nothing.
+pub const NOTIFY_BYTES: usize = 4096;
+
+/// Messages of one run that are heard before it is the turn of others.
+pub const NOTIFY_MESSAGES: usize = 64;
+
+/// A program cannot ask for more time at once.
+pub const NOTIFY_EXTEND_MAX: Duration = Duration::from_hours(1);
+
 // metrics and procfs.
 
 /// Bytes of `/proc/PID/stat` that are read: 52 numbers of at most 20 digits and a name of at most 64 bytes.

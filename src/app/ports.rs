@@ -94,6 +94,10 @@ impl Ports for SupervisionPorts {
         self.logs.input_over(instance, run);
     }
 
+    fn notify_path(&self, run: RunId) -> PathBuf {
+        self.logs.notify_path(run)
+    }
+
     fn output_unused(&self, run: RunId) {
         self.logs.spawn_failed(run);
     }

@@ -40,7 +40,7 @@ pub fn example() -> String {
 }
 
 /// What a probe can check, of which it checks one.
-const CHECKS: [&str; 4] = ["http", "tcp", "exec", "log_line"];
+const CHECKS: [&str; 5] = ["http", "tcp", "exec", "log_line", "notify"];
 
 /// What the probe checks that `key` is the check of.
 fn probed_by(key: &Key) -> Option<&'static str> {

@@ -22,6 +22,7 @@ struct Keys {
     exec: &'static str,
     /// Only a readiness has it.
     log_line: Option<&'static str>,
+    notify: &'static str,
     interval: &'static str,
     timeout: &'static str,
     initial_delay: &'static str,
@@ -35,6 +36,7 @@ const READINESS: Keys = Keys {
     tcp: "program.*.readiness.tcp",
     exec: "program.*.readiness.exec",
     log_line: Some("program.*.readiness.log_line"),
+    notify: "program.*.readiness.notify",
     interval: "program.*.readiness.interval",
     timeout: "program.*.readiness.timeout",
     initial_delay: "program.*.readiness.initial_delay",
@@ -48,6 +50,7 @@ const LIVENESS: Keys = Keys {
     tcp: "program.*.liveness.tcp",
     exec: "program.*.liveness.exec",
     log_line: None,
+    notify: "program.*.liveness.notify",
     interval: "program.*.liveness.interval",
     timeout: "program.*.liveness.timeout",
     initial_delay: "program.*.liveness.initial_delay",
@@ -67,6 +70,7 @@ impl Keys {
         [self.http, self.tcp, self.exec]
             .into_iter()
             .chain(self.log_line)
+            .chain([self.notify])
     }
 
     /// What says how often and for how long something is checked.
@@ -187,6 +191,7 @@ fn only_check(reader: &mut Reader<'_>, block: &Block, keys: &Keys) -> Option<&'s
     let place = |path: &str| fields.place(path);
     let written: Vec<(&'static str, At)> = keys
         .checks()
+        .filter(|path| !matches!(fields.written(path), Some(Typed::Switch(false))))
         .filter_map(|path| Some((path, place(path)?)))
         .collect();
     match written.as_slice() {
@@ -231,6 +236,7 @@ fn check(
             shown: harmless(&word.raw),
         }),
         Typed::Word(word) => address(&word.text).map(|(host, port)| Check::Tcp { host, port }),
+        Typed::Switch(_) => Some(Check::Notify),
         Typed::CommandLine(raw) => lists::split(reader, at, &full, raw).map(Check::Exec),
         Typed::Words(words) => {
             let words = words.iter().map(|word| word.text.clone());

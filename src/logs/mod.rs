@@ -25,6 +25,7 @@ mod lines;
 mod link;
 mod lock;
 mod lookout;
+mod notify;
 mod paint;
 mod pipes;
 mod print;
@@ -246,6 +247,12 @@ impl Logs {
     /// It has none, or does not have it open any more.
     pub fn open_input(&self, instance: &InstanceName, run: RunId) -> io::Result<OwnedFd> {
         self.0.pipes.open_input(instance, run)
+    }
+
+    /// Where the notify socket of a run is, beside its pipes.
+    #[must_use]
+    pub fn notify_path(&self, run: RunId) -> std::path::PathBuf {
+        self.0.pipes.notify_path(run)
     }
 
     /// The run of [`Logs::make_input`] is over, or was not to be.

@@ -42,6 +42,7 @@ pub(super) fn start(setup: Setup) -> io::Result<(Logs, Started)> {
     let mut pump = Pump::new(state_dir, readers)?;
     let adopted = adopt(&mut pump, taken.pipes)?;
     pipes.sweep_inputs();
+    pipes.sweep_notify();
     let started = Started {
         adopted,
         holder: taken.link.as_ref().and_then(link::peer),

@@ -8,6 +8,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
+use super::health::{Aspect, HealthSettings};
 use super::program::{Environment, ProgramSpec};
 
 /// Bytes kept of a digest: enough to tell two values apart, too few to be sure of a guessed one.
@@ -116,6 +117,7 @@ fn parts(spec: &ProgramSpec) -> Parts {
     for (key, value) in os.parts() {
         parts.run.insert(key.to_owned(), value.into_bytes());
     }
+    add_notify(&mut parts.run, health);
     parts.live("instances", instances);
     parts.live("autostart", autostart);
     parts.live("restart", restart);
@@ -148,6 +150,17 @@ fn parts(spec: &ProgramSpec) -> Parts {
     parts.live("readiness", &(&health.readiness, &health.ready_line));
     parts.live("liveness", &health.liveness);
     parts
+}
+
+/// What a run is told in its environment of how it is to say that it does well.
+fn add_notify(run: &mut BTreeMap<String, Vec<u8>>, health: &HealthSettings) {
+    if health.is_notified(Aspect::Readiness) {
+        run.insert("readiness.notify".to_owned(), Vec::new());
+    }
+    if let Some(within) = health.watchdog() {
+        let value = within.as_micros().to_string().into_bytes();
+        run.insert("liveness.notify".to_owned(), value);
+    }
 }
 
 /// Its own variables one by one; of what it inherits only whether it does. What is inherited is the supervisor's

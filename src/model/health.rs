@@ -35,6 +35,27 @@ impl HealthSettings {
             Aspect::Liveness => self.liveness.as_ref(),
         }
     }
+
+    /// Whether the program itself says how it does in that respect.
+    #[must_use]
+    pub fn is_notified(&self, aspect: Aspect) -> bool {
+        self.probe(aspect)
+            .is_some_and(|probe| probe.check == Check::Notify)
+    }
+
+    /// Whether it says anything itself.
+    #[must_use]
+    pub fn notifies(&self) -> bool {
+        self.is_notified(Aspect::Readiness) || self.is_notified(Aspect::Liveness)
+    }
+
+    /// How often at the least it must say that it is alive, if it must.
+    #[must_use]
+    pub fn watchdog(&self) -> Option<Duration> {
+        let probe = self.liveness.as_ref();
+        let probe = probe.filter(|probe| probe.check == Check::Notify)?;
+        Some(probe.interval.saturating_mul(probe.failure_threshold))
+    }
 }
 
 /// What a probe is asked for.
@@ -82,6 +103,8 @@ pub enum Check {
     },
     /// A command that ends with 0.
     Exec(Vec<String>),
+    /// Nothing is checked: the program says so itself (`sd_notify`).
+    Notify,
 }
 
 /// What is checked, for people: `GET http://127.0.0.1:8080/`.
@@ -91,6 +114,7 @@ impl fmt::Display for Check {
             Self::Http { shown, .. } => write!(f, "GET {shown}"),
             Self::Tcp { host, port } if host.contains(':') => write!(f, "tcp [{host}]:{port}"),
             Self::Tcp { host, port } => write!(f, "tcp {host}:{port}"),
+            Self::Notify => f.write_str("notify"),
             // Only its name: arguments may hold secrets.
             Self::Exec(command) => {
                 write!(f, "exec {}", command.first().map_or("", String::as_str))

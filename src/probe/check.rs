@@ -41,6 +41,7 @@ pub(super) fn check(
             .reach(host, *port, probe.timeout)
             .map_err(|e| e.to_string()),
         Check::Exec(command) => exec(command, probe.timeout, surroundings, cancel),
+        Check::Notify => Err("the program says it, and is not asked".to_owned()),
     }
 }
 

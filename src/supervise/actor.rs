@@ -43,6 +43,8 @@ pub(super) enum Source {
     Left(usize),
     /// The word on whether this slot's program has begun.
     Launch(usize),
+    /// The notify socket of this slot's run.
+    Notify(usize),
     /// The timer of the wall clock.
     WallClock,
     /// The letter box of rules.
@@ -190,6 +192,7 @@ impl Actor {
                 Some(Source::Main(slot)) => self.main_ended(slot),
                 Some(Source::Left(slot)) => self.left_ended(slot, token),
                 Some(Source::Launch(slot)) => self.launch_settled(slot),
+                Some(Source::Notify(slot)) => self.notified(slot),
                 Some(Source::WallClock) => self.timer_rang(),
                 Some(Source::Turns) => self.take_turns(),
                 // Settled earlier in this round.
@@ -230,6 +233,7 @@ impl Actor {
             }
             self.expire(slot, now);
             self.tick_vitals(slot, now);
+            self.tick_notify(slot, now);
         }
         self.look_at_the_clock();
     }

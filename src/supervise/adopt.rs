@@ -147,6 +147,7 @@ impl Actor {
             console: self.reopen_input(slot, start.run),
             ..remains(start, spawned_at(start_ticks))
         });
+        self.hear_notify_again(slot, start.run);
         self.ports.measure(Measured {
             instance: start.instance.clone(),
             run: start.run,
@@ -293,6 +294,7 @@ fn remains(start: &RunStart, since: Mono) -> Live {
         looks: 0,
         pipes: start.pipes.clone(),
         console: None,
+        notify: None,
     }
 }
 

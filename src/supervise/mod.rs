@@ -17,6 +17,7 @@ mod idle;
 mod launch;
 mod leaving;
 pub mod machine;
+mod notify;
 pub mod order;
 mod poke;
 mod processes;
@@ -31,6 +32,7 @@ mod tree;
 pub mod turns;
 mod vitals;
 mod wallclock;
+mod words;
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -83,6 +85,10 @@ pub trait Ports: Send {
     }
     /// The run with such an input is over, or was not to be.
     fn input_over(&self, _instance: &InstanceName, _run: RunId) {}
+    /// Where the notify socket of a run is.
+    fn notify_path(&self, run: RunId) -> PathBuf {
+        PathBuf::from(format!("{run}.notify"))
+    }
     /// The run's spawn failed: its pipes are not wanted.
     fn output_unused(&self, run: RunId);
     /// Nothing of the run's tree is left: its output ends with what is in the pipes.

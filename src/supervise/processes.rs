@@ -44,11 +44,12 @@ impl Actor {
             source,
         };
         let (output, stdin, console) = self.open_pipes(slot, run).map_err(fail)?;
+        let (notify, environment) = self.prepare(slot, run, &output.paths).map_err(fail)?;
         let spawn = Spawn {
             file: &file,
             argv: &spec.command,
             directory: &spec.directory,
-            environment: self.slots[slot].environment(run, &output.paths),
+            environment,
             stdin,
             stdout: Some(output.stdout),
             stderr: Some(output.stderr),
@@ -85,7 +86,9 @@ impl Actor {
             looks: 0,
             pipes: output.paths,
             console,
+            notify: None,
         });
+        self.hear_new(slot, run, notify).map_err(fail)?;
         let Some(launch) = launch else {
             self.measure(slot, root);
             return Ok(true);
@@ -100,7 +103,11 @@ impl Actor {
 
     /// Kills a main process that was not to be, and forgets its run.
     pub(super) fn drop_main(&mut self, slot: usize) {
-        if let Some(main) = self.slots[slot].live.take().and_then(|live| live.main) {
+        let mut live = self.slots[slot].live.take();
+        if let Some(live) = live.as_mut() {
+            self.close_notify(live);
+        }
+        if let Some(main) = live.and_then(|live| live.main) {
             self.forget(main.child.pidfd.as_fd(), main.token);
             // It may have left the group it was spawned in.
             let _ = child::signal_process(&main.child.pidfd, Signal::KILL);
@@ -264,9 +271,10 @@ impl Actor {
         if !is_empty {
             return;
         }
-        let Some(live) = self.slots[slot].live.take() else {
+        let Some(mut live) = self.slots[slot].live.take() else {
             return;
         };
+        self.close_notify(&mut live);
         let run = live.root.run;
         self.ports.output_over(run);
         self.close_input(slot, &live);

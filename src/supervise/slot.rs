@@ -10,6 +10,7 @@ use super::console::Console;
 use super::launch::Launching;
 use super::machine::health::Vitals;
 use super::machine::{Down, Input, Instance, State};
+use super::notify::Notify;
 use super::reload::Place;
 use super::tree::Root;
 use super::wallclock::Planned;
@@ -82,6 +83,8 @@ pub(super) struct Live {
     pub pipes: Vec<PathBuf>,
     /// Our end of its standard input, when it has one.
     pub console: Option<Console>,
+    /// Where it says how it does, when it does say.
+    pub notify: Option<Notify>,
 }
 
 /// A main process and its place in epoll.
@@ -162,6 +165,9 @@ impl Slot {
             look_at,
             self.launch_until(),
             self.vitals().and_then(Vitals::deadline),
+            self.live
+                .as_ref()
+                .and_then(|live| live.notify.as_ref()?.deadline()),
         ]
         .into_iter()
         .flatten()

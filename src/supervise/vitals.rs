@@ -136,6 +136,13 @@ impl Actor {
         }
     }
 
+    /// Takes a sign of what the program itself said.
+    pub(super) fn judge(&mut self, slot: usize, sign: Sign) {
+        let reactions = self.take_sign(slot, sign);
+        self.react(slot, reactions);
+        self.touch(slot);
+    }
+
     fn react(&mut self, slot: usize, reactions: Vec<Reaction>) {
         let Some(run) = self.slots[slot].vitals.as_ref().map(Vitals::run) else {
             return;
@@ -158,7 +165,16 @@ impl Actor {
         self.told.push(record);
     }
 
-    fn probe(&self, slot: usize, run: RunId, aspect: Aspect) {
+    fn probe(&mut self, slot: usize, run: RunId, aspect: Aspect) {
+        let health = &self.slots[slot].spec.health;
+        if health.is_notified(aspect) {
+            // Nobody asks: it says so itself.
+            let first = health.watchdog().zip(health.probe(aspect));
+            if let (Aspect::Liveness, Some((within, probe))) = (aspect, first) {
+                self.await_alive(slot, within + probe.initial_delay);
+            }
+            return;
+        }
         let slot = &self.slots[slot];
         self.ports.probe(Probed {
             instance: slot.name.clone(),

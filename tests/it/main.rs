@@ -12,6 +12,7 @@ mod health;
 mod log_lines;
 mod metrics;
 mod notifications;
+mod notify_socket;
 mod os_settings;
 mod output;
 mod pid_one;

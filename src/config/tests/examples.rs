@@ -60,7 +60,7 @@ fn the_example_lists_exactly_the_keys_of_this_version_and_loads_either_way() {
     assert!(plain.settings.programs.is_empty() && plain.settings.targets.is_empty());
     let used = example_place(&uncommented(&example())).loaded();
     // One more for each thing that a probe can check besides the first.
-    assert_eq!(used.settings.programs.len(), 5);
+    assert_eq!(used.settings.programs.len(), 6);
     assert_eq!(used.settings.targets.len(), TARGET_KINDS.len());
 
     let lists = |key: &keys::Key| {

@@ -200,7 +200,7 @@ readiness = { http = "x" }
 readiness = { tcp = "8080" }
     21: program.web.readiness.tcp: it is no address with a port: as "127.0.0.1:8080", "localhost:8080" or "[::1]:8080"
 readiness = { interval = "1s" }
-    26: program.web.readiness: it says not what to check: one of http, tcp, exec, log_line
+    26: program.web.readiness: it says not what to check: one of http, tcp, exec, log_line, notify
 readiness = { log_line = "ready (" }
     26: program.web.readiness.log_line: "ready (" is no regular expression: unclosed group: a regular expression as "Listening on"
 readiness = { log_line = "x*" }
@@ -220,7 +220,7 @@ liveness = { exec = "true", failure_threshold = 0 }
 liveness = { exec = "a 'b" }
     21: program.web.liveness.exec: a quote is not closed: close it, or write a list of texts
 readiness = "http://127.0.0.1/"
-    13: program.web.readiness: a text cannot stand here: a table of http, tcp, exec, log_line, interval, timeout, initial_delay, success_threshold, failure_threshold
+    13: program.web.readiness: a text cannot stand here: a table of http, tcp, exec, log_line, notify, interval, timeout, initial_delay, success_threshold, failure_threshold
 metrics.scrape = "x"
     9: program.web.metrics.scrape: not available in this version: leave it out
 comand = "x"

@@ -246,9 +246,8 @@ fn with_another_value(name: &str, examples: &[String]) -> Option<(ProgramSpec, P
     };
     // A probe's keys want a probe.
     let beside = match name.split_once('.') {
-        Some(("readiness" | "liveness", "http" | "tcp" | "exec" | "log_line")) | None => {
-            String::new()
-        }
+        Some(("readiness" | "liveness", "http" | "tcp" | "exec" | "log_line" | "notify"))
+        | None => String::new(),
         Some((probe @ ("readiness" | "liveness"), _)) => {
             format!("{probe}.tcp = \"127.0.0.1:1\"\n")
         }

@@ -164,6 +164,14 @@ impl Vitals {
         self.ready_by.filter(|_| !self.is_over).map(|(at, _)| at)
     }
 
+    /// Its start may last until then, when that is later than it may now.
+    pub fn extend(&mut self, until: Mono) {
+        if let Some((at, within)) = self.ready_by.as_mut().filter(|(at, _)| *at < until) {
+            *within += until.since(*at);
+            *at = until;
+        }
+    }
+
     /// Takes a sign; what follows from it.
     pub fn take(&mut self, sign: Sign, settings: &HealthSettings) -> Vec<Reaction> {
         if self.is_over {
@@ -184,7 +192,7 @@ impl Vitals {
                 aspect: Aspect::Liveness,
                 health,
                 cause,
-            } => self.liveness(health, cause),
+            } => self.liveness(health, cause, settings),
             Sign::Tick(now) => self.tick(now),
             Sign::Over => {
                 self.is_over = true;
@@ -254,11 +262,21 @@ impl Vitals {
         }
     }
 
-    fn liveness(&mut self, health: Health, cause: Option<String>) -> Vec<Reaction> {
+    fn liveness(
+        &mut self,
+        health: Health,
+        cause: Option<String>,
+        settings: &HealthSettings,
+    ) -> Vec<Reaction> {
+        let trigger = if settings.is_notified(Aspect::Liveness) {
+            Trigger::Watchdog
+        } else {
+            Trigger::Liveness
+        };
         self.liveness = health;
         match health {
             Health::Unknown | Health::Healthy => Vec::new(),
-            Health::Unhealthy => self.fail(Trigger::Liveness, cause.unwrap_or_default()),
+            Health::Unhealthy => self.fail(trigger, cause.unwrap_or_default()),
         }
     }
 
