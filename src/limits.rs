@@ -175,6 +175,9 @@ pub const CALENDAR_DAYS: i64 = 9 * 366;
 /// What is kept of a helper's output: its last lines say why it failed.
 pub const HELPER_OUTPUT: usize = 4 << 10;
 
+/// What a helper may be given to read from its standard input: an event with its facts is a few KiB.
+pub const HELPER_INPUT: usize = 128 << 10;
+
 /// Reads of a helper's pipe after its end, each of a page: a whole pipe, and no more if somebody writes on.
 pub const HELPER_LAST_READS: usize = 32;
 

@@ -16,7 +16,9 @@ use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
 
 use super::end::{is_registered, orphans, reap, signal_group, signal_process, watch};
+use super::feed::Feed;
 use super::launch::{Launch, launch};
+use super::original_file_limit;
 use super::spawn::{Child, Spawn, SpawnError, resolve, spawn};
 use crate::clock::{Mono, mono};
 use crate::ids::RunId;
@@ -39,6 +41,9 @@ pub struct Helper<'a> {
     pub directory: &'a Path,
     /// The whole environment, but for its own mark.
     pub environment: Vec<(OsString, OsString)>,
+    /// What it reads from its standard input before the end of it, [`limits::HELPER_INPUT`] bytes at most;
+    /// `/dev/null` when absent. One that does not read it fails at nothing.
+    pub input: Option<&'a [u8]>,
     /// Whom it runs as, and what else it asks of the system.
     pub os: &'a OsSettings,
     /// Then it is killed.
@@ -60,7 +65,7 @@ pub struct HelperEnd {
 /// what left its group and its session and wrote over its environment.
 ///
 /// # Errors
-/// It could not be started.
+/// It could not be started, or it was to read more than a helper may.
 pub fn run_helper(helper: Helper<'_>) -> Result<HelperEnd, SpawnError> {
     let fail = |source: io::Error| SpawnError::System {
         command: helper.argv[0].clone(),
@@ -73,11 +78,13 @@ pub fn run_helper(helper: Helper<'_>) -> Result<HelperEnd, SpawnError> {
     let copy = writer.try_clone().map_err(fail)?;
     let id = RunId::new();
     let (deadline, cancel) = (helper.deadline, helper.cancel);
-    let (child, launch) = begin(helper, id, [writer, copy])?;
+    let (feed, stdin) = Feed::of(helper.input).map_err(fail)?.unzip();
+    let (child, launch) = begin(helper, id, stdin, [writer, copy])?;
     let mut running = Running {
         child,
         reader,
         output: Vec::new(),
+        feed,
     };
     let exit = running.wait(deadline, cancel);
     running.end(id);
@@ -95,6 +102,7 @@ pub fn run_helper(helper: Helper<'_>) -> Result<HelperEnd, SpawnError> {
 fn begin(
     helper: Helper<'_>,
     id: RunId,
+    stdin: Option<OwnedFd>,
     [stdout, stderr]: [OwnedFd; 2],
 ) -> Result<(Child, Option<Launch>), SpawnError> {
     let mut environment = helper.environment;
@@ -118,10 +126,10 @@ fn begin(
         argv: helper.argv,
         directory: helper.directory,
         environment,
-        stdin: None,
+        stdin,
         stdout: Some(stdout),
         stderr: Some(stderr),
-        file_limit: None,
+        file_limit: original_file_limit(),
         has_own_group: true,
     };
     let _registering = SPAWNING.read();
@@ -132,13 +140,15 @@ fn begin(
     }
 }
 
-struct Running {
+struct Running<'a> {
     child: Child,
     reader: OwnedFd,
     output: Vec<u8>,
+    /// Until it has read all, or wants no more.
+    feed: Option<Feed<'a>>,
 }
 
-impl Running {
+impl Running<'_> {
     /// Until it has ended, the time is over, or nobody wants it any more. Its status is left where it is: the
     /// group is ours to signal until it is reaped.
     fn wait(&mut self, deadline: Mono, cancel: BorrowedFd<'_>) -> Option<Exit> {
@@ -155,12 +165,16 @@ impl Running {
             if has_output {
                 fds.push(PollFd::new(&self.reader, PollFlags::IN));
             }
+            if let Some(feed) = &self.feed {
+                fds.push(feed.poll());
+            }
             let is_over = wait_for(&mut fds, left);
             let (ended, cancelled) = (is_set(&fds, 0), is_set(&fds, 1));
             if is_over || cancelled {
                 return None;
             }
             has_output = has_output && self.read();
+            self.feed = self.feed.take().and_then(Feed::go_on);
             if ended {
                 return self.reap();
             }
@@ -268,6 +282,15 @@ mod tests {
     use crate::clock;
 
     fn sh(script: &str, within: Duration, cancel: &OwnedFd) -> HelperEnd {
+        sh_with(script, None, within, cancel).expect("a shell is everywhere")
+    }
+
+    fn sh_with(
+        script: &str,
+        input: Option<&[u8]>,
+        within: Duration,
+        cancel: &OwnedFd,
+    ) -> Result<HelperEnd, SpawnError> {
         super::super::adopt_orphans().expect("Linux has had subreapers since 3.4");
         let argv = ["/bin/sh", "-c", script].map(str::to_owned);
         run_helper(Helper {
@@ -275,10 +298,10 @@ mod tests {
             argv: &argv,
             directory: Path::new("/"),
             environment: vec![("PATH".into(), std::env::var_os("PATH").unwrap_or_default())],
+            input,
             deadline: clock::mono() + within,
             cancel: cancel.as_fd(),
         })
-        .expect("a shell is everywhere")
     }
 
     fn never() -> OwnedFd {
@@ -296,6 +319,42 @@ mod tests {
         assert_eq!(end.exit, Some(Exit::Code(0)));
         assert_eq!(end.output.len(), limits::HELPER_OUTPUT);
         assert!(end.output.ends_with(b"100000\nthe end\n"));
+    }
+
+    #[test]
+    fn it_reads_what_it_is_given_to_the_end_of_it() {
+        let end = sh_with("cat; echo .", Some(b"{\"a\":1}\n"), LONG, &never());
+        assert_eq!(end.expect("a shell").output, b"{\"a\":1}\n.\n");
+        // More than a pipe holds.
+        let much = vec![b'x'; limits::HELPER_INPUT];
+        let end = sh_with("wc -c", Some(&much), LONG, &never()).expect("a shell");
+        let said = String::from_utf8_lossy(&end.output).trim().to_owned();
+        assert_eq!(said, limits::HELPER_INPUT.to_string());
+        assert_eq!(sh("wc -c", LONG, &never()).output.trim_ascii(), b"0");
+    }
+
+    #[test]
+    fn one_that_does_not_read_is_waited_for_no_longer_than_any_other() {
+        let much = vec![b'x'; limits::HELPER_INPUT];
+        let end = sh_with("exit 4", Some(&much), LONG, &never()).expect("a shell");
+        assert_eq!(end.exit, Some(Exit::Code(4)));
+        let end = sh_with(
+            "exec 0</dev/null; sleep 0.2; exit 5",
+            Some(&much),
+            LONG,
+            &never(),
+        );
+        assert_eq!(end.expect("a shell").exit, Some(Exit::Code(5)));
+        let short = Duration::from_millis(300);
+        let end = sh_with("sleep 1000", Some(&much), short, &never()).expect("a shell");
+        assert_eq!(end.exit, None);
+    }
+
+    #[test]
+    fn what_is_too_much_to_read_starts_nothing() {
+        let much = vec![b'x'; limits::HELPER_INPUT + 1];
+        let error = sh_with("true", Some(&much), LONG, &never()).expect_err("it is too much");
+        assert!(error.to_string().contains("standard input"), "{error}");
     }
 
     fn pids(output: &[u8]) -> Vec<u32> {

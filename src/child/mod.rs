@@ -8,6 +8,7 @@
 mod adopt;
 mod end;
 pub mod exec;
+mod feed;
 mod helper;
 mod launch;
 mod mark;
@@ -29,6 +30,7 @@ pub use spawn::{Child, Spawn, SpawnError, resolve, spawn};
 
 use std::collections::BTreeSet;
 use std::os::fd::BorrowedFd;
+use std::sync::OnceLock;
 
 use parking_lot::Mutex;
 use rustix::io::FdFlags;
@@ -38,6 +40,14 @@ use crate::limits;
 
 /// The children that somebody here waits for by pid. Every other zombie of ours is an orphan.
 static REGISTER: Mutex<BTreeSet<u32>> = Mutex::new(BTreeSet::new());
+
+/// The limit on open files that this process was started with, once it was raised.
+static ORIGINAL_FILES: OnceLock<Rlimit> = OnceLock::new();
+
+/// What helpers are given back, as programs are: none when it was not raised.
+fn original_file_limit() -> Option<Rlimit> {
+    ORIGINAL_FILES.get().copied()
+}
 
 /// Makes this process the one that orphans among its descendants come to, instead of pid 1.
 ///
@@ -89,6 +99,7 @@ impl FileLimit {
     #[must_use]
     pub fn raise(instances: usize) -> Self {
         let original = getrlimit(Resource::Nofile);
+        ORIGINAL_FILES.get_or_init(|| original);
         let wanted = limits::OPEN_FILES_BASE + limits::OPEN_FILES_PER_INSTANCE * instances as u64;
         let ceiling = original.maximum.unwrap_or(u64::MAX);
         let current = original.current.unwrap_or(u64::MAX);

@@ -69,6 +69,7 @@ fn exec(
         argv: command,
         directory: &surroundings.directory,
         environment: surroundings.environment.clone(),
+        input: None,
         os: &surroundings.os,
         deadline: clock::mono() + timeout,
         cancel: cancel.as_fd(),
