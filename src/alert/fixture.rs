@@ -58,6 +58,7 @@ pub(crate) fn settings(routes: Vec<RouteSpec>, max_age: MaxAge) -> Settings {
         control: ControlSettings {
             socket: PathBuf::from("/run/jikimi.sock"),
         },
+        heartbeat: None,
         log: LogSettings {
             level: log::LevelFilter::Info,
             format: LogFormat::Text,

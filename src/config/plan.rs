@@ -123,6 +123,7 @@ fn root(settings: &Settings) -> BTreeMap<&'static str, String> {
         store,
         checkpoint,
         control,
+        heartbeat,
         log,
     } = settings;
     let SupervisorSettings {
@@ -151,7 +152,8 @@ fn root(settings: &Settings) -> BTreeMap<&'static str, String> {
     } = checkpoint;
     let ControlSettings { socket } = control;
     let LogSettings { level, format } = log;
-    let values: [(&'static str, &dyn std::fmt::Debug); 19] = [
+    let beats = heartbeat.as_ref();
+    let values: [(&'static str, &dyn std::fmt::Debug); 23] = [
         ("supervisor.name", name),
         ("supervisor.state_dir", state_dir),
         ("supervisor.shutdown_timeout", shutdown_timeout),
@@ -169,6 +171,10 @@ fn root(settings: &Settings) -> BTreeMap<&'static str, String> {
         ("checkpoint.interval", checkpoint_interval),
         ("checkpoint.batch", batch),
         ("control.socket", socket),
+        ("heartbeat.url", &beats.map(|h| digest(&h.url))),
+        ("heartbeat.interval", &beats.map(|h| h.interval)),
+        ("heartbeat.timeout", &beats.map(|h| h.timeout)),
+        ("heartbeat.method", &beats.map(|h| h.method)),
         ("log.level", level),
         ("log.format", format),
     ];
@@ -176,6 +182,12 @@ fn root(settings: &Settings) -> BTreeMap<&'static str, String> {
     values
         .map(|(key, value)| (key, format!("{value:?}")))
         .collect()
+}
+
+/// What tells one secret from another without showing either.
+fn digest(secret: &Secret) -> Vec<u8> {
+    use sha2::Digest as _;
+    sha2::Sha256::digest(secret.expose()).to_vec()
 }
 
 #[cfg(test)]
