@@ -19,7 +19,7 @@ use crate::model::incident::IncidentState;
 use crate::model::name;
 use crate::model::route::RouteSpec;
 use crate::model::settings::{MaxAge, Settings};
-use crate::model::target::Audience;
+use crate::model::target::ProviderSpec;
 
 /// The routes and targets of the configuration, ready to be asked.
 #[derive(Clone, Debug)]
@@ -42,6 +42,23 @@ struct Destination {
     audience: Audience,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Audience {
+    /// Hears every event of what it was told.
+    Machine,
+    /// Hears what is news to a person.
+    Chat,
+}
+
+const fn audience(provider: &ProviderSpec) -> Audience {
+    match provider {
+        ProviderSpec::Webhook { .. } => Audience::Machine,
+        ProviderSpec::Discord { .. }
+        | ProviderSpec::Slack { .. }
+        | ProviderSpec::Telegram { .. } => Audience::Chat,
+    }
+}
+
 impl Router {
     /// The routes of `settings`.
     #[must_use]
@@ -53,7 +70,7 @@ impl Router {
                 .iter()
                 .map(|t| Destination {
                     name: Arc::clone(&t.name),
-                    audience: t.provider.audience(),
+                    audience: audience(&t.provider),
                 })
                 .collect(),
             tags: settings
@@ -156,8 +173,7 @@ fn continues(target: &Destination, fold: &Fold) -> bool {
         return false;
     };
     match target.audience {
-        // What keeps states hears of every change of one.
-        Audience::Machine | Audience::State => true,
+        Audience::Machine => true,
         Audience::Chat => {
             incident.state == IncidentState::Resolved || fold.event.severity > Severity::Info
         }

@@ -24,7 +24,6 @@ mod commands;
 mod end;
 mod evidence;
 mod facts;
-mod heartbeat;
 mod legacy;
 mod notices;
 mod ports;

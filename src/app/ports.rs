@@ -29,7 +29,7 @@ use crate::probe::Probes;
 use crate::procfs;
 use crate::store::{Store, StoreError};
 use crate::supervise::signs::Signs;
-use crate::supervise::{Input, Measured, Output, Ports, Probed};
+use crate::supervise::{Input, Measured, Output, Ports, Probed, Terminal};
 
 /// What supervision has others do.
 pub(super) struct SupervisionPorts {
@@ -66,7 +66,7 @@ impl Ports for SupervisionPorts {
         console: Console,
     ) -> io::Result<Option<Input>> {
         match console {
-            Console::Null => Ok(None),
+            Console::Null | Console::Terminal => Ok(None),
             Console::Pipe => {
                 let made = self.logs.make_input(instance, run)?;
                 Ok(Some(Input {
@@ -78,7 +78,26 @@ impl Ports for SupervisionPorts {
         }
     }
 
+    fn open_terminal(&self, instance: &InstanceName, run: RunId) -> io::Result<Terminal> {
+        let (made, readers) = self.logs.make_terminal(instance, run)?;
+        let (stdout, stderr) = (made.slave.try_clone()?, made.slave.try_clone()?);
+        let logs = self.logs.clone();
+        Ok(Terminal {
+            stdin: made.slave,
+            output: Output {
+                stdout,
+                stderr,
+                paths: vec![made.path],
+                begin: Box::new(move || logs.pump(readers)),
+            },
+            writer: made.writer,
+        })
+    }
+
     fn reopen_input(&self, instance: &InstanceName, run: RunId) -> Option<OwnedFd> {
+        if let Ok(terminal) = self.logs.open_terminal(instance, run) {
+            return Some(terminal);
+        }
         match self.logs.open_input(instance, run) {
             Ok(writer) => Some(writer),
             // It never had one.
@@ -275,6 +294,7 @@ impl HolderKeeper {
             directory: std::path::Path::new("/"),
             environment: Vec::new(),
             stdin: Some(seat.stdin),
+            has_terminal: false,
             stdout: None,
             stderr: None,
             file_limit: None,

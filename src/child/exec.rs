@@ -2,7 +2,7 @@
 //! becomes the program. It has one thread, starts nothing and prints nothing; what it cannot do it says on its
 //! socket, which closes by itself when the program begins.
 //!
-//! The order is the one in which each step still has the rights it needs: session, limits, priority, mask, groups,
+//! The order is the one in which each step still has the rights it needs: session, terminal, limits, priority, mask, groups,
 //! group, user; then, as that user, the directory, the command, and the program.
 
 use std::convert::Infallible;
@@ -22,7 +22,7 @@ use rustix::process::{Resource, Rlimit};
 
 use super::plan::{Plan, Refusal, Step};
 use super::spawn::{SpawnError, resolve};
-use crate::model::os::{Identity, Limit, OsSettings};
+use crate::model::os::{Identity, Limit};
 
 /// The hidden subcommand that runs [`main`].
 pub const SUBCOMMAND: &str = "__exec";
@@ -46,7 +46,7 @@ fn begin(socket: &OwnedFd) -> Result<Infallible, Refusal> {
         .map_or_else(|| File::open("/dev/null").map(OwnedFd::from), Ok)
         .and_then(|stdin| Ok(rustix::stdio::dup2_stdin(&stdin)?))
         .map_err(|error| refuse(Step::Plan, errno_of(&error)))?;
-    set(&plan.os)?;
+    set(&plan)?;
     rustix::process::chdir(&plan.directory).map_err(at(Step::Directory))?;
     execute(&plan)
 }
@@ -94,9 +94,14 @@ fn receive(socket: &OwnedFd) -> Result<(Plan, Option<OwnedFd>), Errno> {
     Ok((plan, stdin))
 }
 
-fn set(os: &OsSettings) -> Result<(), Refusal> {
-    if os.new_session {
+fn set(plan: &Plan) -> Result<(), Refusal> {
+    let os = &plan.os;
+    if os.new_session || plan.has_terminal {
         rustix::process::setsid().map_err(at(Step::Session))?;
+    }
+    if plan.has_terminal {
+        let stdin = rustix::stdio::stdin();
+        rustix::process::ioctl_tiocsctty(stdin).map_err(at(Step::Terminal))?;
     }
     for (place, limit) in os.limits.iter().enumerate() {
         let place = u8::try_from(place).unwrap_or(u8::MAX);

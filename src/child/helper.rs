@@ -131,6 +131,7 @@ fn begin(
         stderr: Some(stderr),
         file_limit: original_file_limit(),
         has_own_group: true,
+        has_terminal: false,
     };
     let _registering = SPAWNING.read();
     if os.is_plain() {

@@ -96,7 +96,8 @@ pub fn launch(spawn_as: Spawn<'_>, os: &OsSettings) -> Result<(Child, Launch), S
         stderr: spawn_as.stderr,
         file_limit: None,
         // A leader of a group cannot begin a session.
-        has_own_group: spawn_as.has_own_group && !os.new_session,
+        has_own_group: spawn_as.has_own_group && !os.new_session && !spawn_as.has_terminal,
+        has_terminal: false,
     })?;
     let launch = Launch {
         socket: ours,
@@ -105,13 +106,18 @@ pub fn launch(spawn_as: Spawn<'_>, os: &OsSettings) -> Result<(Child, Launch), S
     Ok((child, launch))
 }
 
-/// A pipe of the run belongs to the user of the run: a program may open its output again by its descriptor
-/// (`/dev/stdout`). Nothing else is given away.
+/// A pipe or terminal of the run belongs to the user of the run: a program may open its output again by its
+/// descriptor (`/dev/stdout`). Nothing else is given away.
 fn give(pipe: &OwnedFd, os: &OsSettings) -> io::Result<()> {
     let Some(owner) = os.owner() else {
         return Ok(());
     };
-    if FileType::from_raw_mode(fstat(pipe)?.st_mode) == FileType::Fifo {
+    let is_ours = match FileType::from_raw_mode(fstat(pipe)?.st_mode) {
+        FileType::Fifo => true,
+        FileType::CharacterDevice => rustix::termios::isatty(pipe),
+        _ => false,
+    };
+    if is_ours {
         fchown(pipe, Some(rustix::fs::Uid::from_raw(owner)), None)?;
         fchmod(pipe, Mode::RUSR | Mode::WUSR)?;
     }
@@ -138,6 +144,7 @@ fn plan_of(spawn: &Spawn<'_>, os: &OsSettings) -> Plan {
         command: OsString::from(&spawn.argv[0]),
         argv: spawn.argv.iter().map(OsString::from).collect(),
         environment: spawn.environment.iter().map(variable).collect(),
+        has_terminal: spawn.has_terminal,
     }
 }
 
@@ -202,6 +209,7 @@ impl Facts {
                 };
             }
             Step::Session => "cannot begin a session".to_owned(),
+            Step::Terminal => "cannot own its terminal".to_owned(),
             Step::Limit(place) => self.limit(place),
             Step::Nice => format!("cannot set nice to {}", self.os.nice.unwrap_or_default()),
             Step::Groups => format!("cannot take the groups of {}", self.user()),

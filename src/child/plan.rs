@@ -17,6 +17,8 @@ pub(super) struct Plan {
     pub argv: Vec<OsString>,
     /// `NAME=value`.
     pub environment: Vec<OsString>,
+    /// Its standard input is a terminal, which is to be that of its session.
+    pub has_terminal: bool,
 }
 
 impl Plan {
@@ -30,6 +32,9 @@ impl Plan {
         };
         if self.os.new_session {
             put(b's', b"");
+        }
+        if self.has_terminal {
+            put(b't', b"");
         }
         for limit in &self.os.limits {
             let [soft, hard] = [limit.soft, limit.hard].map(|bound| bound.unwrap_or(u64::MAX));
@@ -77,6 +82,7 @@ impl Plan {
         let owned = || OsString::from_vec(text.to_vec());
         match letter {
             b's' => self.os.new_session = true,
+            b't' => self.has_terminal = true,
             b'l' => self.os.limits.push(limit(text)?),
             b'n' => self.os.nice = Some(number(text)?),
             b'm' => self.os.umask = Some(number(text)?),
@@ -151,9 +157,10 @@ pub(super) enum Step {
     NotFound,
     NotExecutable,
     Execute,
+    Terminal,
 }
 
-const STEPS: [Step; 11] = [
+const STEPS: [Step; 12] = [
     Step::Plan,
     Step::Session,
     Step::Nice,
@@ -165,6 +172,7 @@ const STEPS: [Step; 11] = [
     Step::NotFound,
     Step::NotExecutable,
     Step::Execute,
+    Step::Terminal,
 ];
 
 /// Which step, and the kernel's word on it.
@@ -231,6 +239,7 @@ mod tests {
             command: "serve".into(),
             argv: vec!["serve".into(), String::new().into(), "a\nb".into()],
             environment: vec!["PATHS=/x".into(), "PATH=/bin:/usr/bin".into()],
+            has_terminal: true,
         }
     }
 

@@ -37,6 +37,9 @@ pub struct Spawn<'a> {
     /// Whether it leads a process group of its own, as every run does. A process that is to make a session
     /// of its own must not.
     pub has_own_group: bool,
+    /// Whether its standard input is a terminal that it is to own, in a session of its own. Only [`super::launch`]
+    /// sees to that.
+    pub has_terminal: bool,
 }
 
 /// A process of ours. Dropping it neither ends nor reaps it.

@@ -142,11 +142,22 @@ fn ends_are_acts(steps: &[StopStep], what: &str) -> Result<(), Wrong> {
 }
 
 const STDIN: &str = "program.*.stdin";
+const TERMINAL: &str = "program.*.terminal";
 const STOP_STDIN: &str = "program.*.stop_stdin";
 
-/// What a program's standard input is: a pipe where lines are to be typed.
+/// What a program's standard input is: its terminal, or a pipe where lines are to be typed.
 pub(super) fn console(reader: &mut Reader<'_>, block: &Block) -> Console {
     let fields = &block.fields;
+    if fields.switch(TERMINAL) {
+        if let (Some(_), Some(at)) = (fields.text_written(STDIN), fields.place(STDIN)) {
+            let w = wrong(
+                "with terminal = true its standard input is the terminal",
+                "leave one of the two out",
+            );
+            reader.fault(at, &format!("{}.stdin", block.shown), w);
+        }
+        return Console::Terminal;
+    }
     let stops = fields.place(STOP_STDIN).map(|at| (at, "stop_stdin"));
     let typed =
         stops.or_else(|| super::announce::place(fields).map(|at| (at, "restart_at.announce")));

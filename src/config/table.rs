@@ -184,12 +184,12 @@ pub const KEYS: &[Key] = &[
     now("program.*.umask", Kind::Umask, r#""022""#, "The file mode mask.").or("that of `jikimi`").restarts(),
     now("program.*.nice", Kind::Integer { min: -20, max: 19 }, "5", "The scheduling priority; what is below that of `jikimi` only root can give.").or("that of `jikimi`").restarts(),
     now("program.*.rlimits", Kind::Limits, r#"{ nofile = 65536, core = "unlimited", as = "1GiB:2GiB" }"#, "Resource limits by the names of `setrlimit`, soft and hard alike, or `\"soft:hard\"`.").or("those of `jikimi`").restarts(),
+    usual("program.*.terminal", Kind::Switch, "false", "Gives it a terminal as standard input, output and error, and a session of its own. Its output is one stream, with what is typed as the terminal echoes it.").restarts(),
     usual("program.*.new_session", Kind::Switch, "false", "Leads a session of its own, without a terminal.").restarts(),
     later("program.*.logs", "Rotation and forwarding of its output."),
     later("program.*.pre_start", "Runs before each start."),
     later("program.*.watch", "Restarts when files change."),
     later("program.*.log_silence", "Too long without output."),
-    later("program.*.terminal", "A pseudo-terminal."),
     later("program.*.metrics.scrape", "Figures the program publishes."),
 
     now("target.*.kind", Kind::Choice { now: TARGET_KINDS, later: LATER_TARGET_KINDS }, r#""webhook""#, "Who is told, and how.").needed(),
@@ -263,17 +263,13 @@ pub const KEYS: &[Key] = &[
     later("control.read_token", "Who may look."),
     later("control.supervisord", "Speaks to supervisorctl."),
 
-    now("heartbeat.url", Kind::SecretUrl, r#""${HEARTBEAT_URL}""#, "Who is given a sign of life at an interval, and raises the alarm when none comes.").or("nobody"),
-    usual("heartbeat.interval", span(limits::HEARTBEAT_INTERVAL_MIN), r#""1m""#, "From one sign of life to the next; `1s` at the least."),
-    usual("heartbeat.timeout", ATTEMPT, r#""10s""#, "One attempt at it."),
-    usual("heartbeat.method", words(&["get", "post"]), r#""get""#, "`post` sends a line with it that says how many programs are up."),
-
     usual("log.level", words(&["error", "warn", "info", "debug", "trace", "off"]), r#""info""#, "The least important records of the supervisor's own log that are shown."),
     usual("log.format", words(&["text", "json"]), r#""text""#, "How they are written.").fixed(),
 
     later("cache", "What is kept in memory."),
     later("flags", "Optional costs."),
     later("maintenance", "Times of quiet."),
+    later("heartbeat", "A sign of life to others."),
     later("health", "Checks of the supervisor itself."),
 ];
 

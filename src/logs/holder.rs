@@ -26,6 +26,7 @@ use super::index::Mark;
 use super::link;
 use super::lock::PumpLock;
 use super::pipes::PipeId;
+use super::ptys::Masters;
 use super::pump::Pump;
 use super::wire::{self, Message, Received};
 use crate::clock::{self, Mono};
@@ -108,6 +109,8 @@ struct Holder {
     inode: Option<u64>,
     link: Option<OwnedFd>,
     held: BTreeMap<PipeId, OwnedFd>,
+    /// The terminals that some of them get their bytes from.
+    masters: Masters,
 }
 
 /// How a time of guarding ended.
@@ -141,6 +144,7 @@ impl Holder {
             inode: std::fs::metadata(&path).ok().map(|m| m.ino()),
             link: Some(link),
             held: BTreeMap::new(),
+            masters: Masters::default(),
         })
     }
 
@@ -184,8 +188,10 @@ impl Holder {
                 Received::Message(Message::Hold(id), Some(fd)) => {
                     self.held.insert(id, fd);
                 }
+                Received::Message(Message::Terminal(id), Some(fd)) => self.masters.insert(id, fd),
                 Received::Message(Message::Drop(id), _) => {
                     self.held.remove(&id);
+                    self.masters.remove(&id);
                 }
                 Received::Message(Message::Bye, _) => return Some(Guarded::Bye),
                 Received::Message(..) | Received::Nonsense => {}
@@ -232,7 +238,8 @@ impl Holder {
     }
 
     fn start_pump(&mut self) -> io::Result<Pump> {
-        let mut pump = Pump::new(&self.state_dir, Vec::new())?;
+        let pump = Pump::new(&self.state_dir, Vec::new())?;
+        let mut pump = pump.with_terminals(self.masters.clone());
         for (id, fd) in std::mem::take(&mut self.held) {
             pump.add(id, fd, Mark::Running);
         }
@@ -257,6 +264,10 @@ impl Holder {
     fn give_to(&self, link: &OwnedFd) -> io::Result<()> {
         let max = limits::HANDOVER_MAX / 2;
         for (id, fd) in &self.held {
+            if let Some(master) = self.masters.get(id) {
+                let message = Message::Terminal(id.clone());
+                wire::send_patiently(link, &message, Some(master.as_fd()), max)?;
+            }
             wire::send_patiently(link, &Message::Hold(id.clone()), Some(fd.as_fd()), max)?;
         }
         wire::send_patiently(link, &Message::Complete, None, max)

@@ -30,6 +30,8 @@ pub(super) struct Taken {
     pub link: Option<OwnedFd>,
     /// Pipes, each open for reading.
     pub pipes: Vec<(PipeId, OwnedFd)>,
+    /// Terminals, each with the pipe that its output goes to.
+    pub masters: Vec<(PipeId, OwnedFd)>,
 }
 
 /// Asks the holder, if there is one, to stop pumping and to hand over. None, or one that does not answer in
@@ -43,9 +45,9 @@ pub(super) fn take_over(state_dir: &Path) -> Taken {
         }
     };
     match collect(&socket) {
-        Ok(pipes) => Taken {
+        Ok(taken) => Taken {
             link: Some(socket),
-            pipes,
+            ..taken
         },
         Err(e) => {
             log::warn!("the holder did not hand over ({e}); opening the pipes without it");
@@ -67,17 +69,18 @@ pub(super) fn dial(state_dir: &Path) -> io::Result<OwnedFd> {
     Ok(socket)
 }
 
-fn collect(socket: &OwnedFd) -> io::Result<Vec<(PipeId, OwnedFd)>> {
+fn collect(socket: &OwnedFd) -> io::Result<Taken> {
     wire::send(socket, &Message::Takeover, None)?;
-    let mut pipes = Vec::new();
+    let mut taken = Taken::default();
     let mut until = clock::mono() + limits::HANDOVER_MAX;
     loop {
         match wire::receive(socket) {
             Received::Message(Message::Hold(id), Some(fd)) => {
-                pipes.push((id, fd));
+                taken.pipes.push((id, fd));
                 until = clock::mono() + limits::HANDOVER_MAX;
             }
-            Received::Message(Message::Complete, _) => return Ok(pipes),
+            Received::Message(Message::Terminal(id), Some(fd)) => taken.masters.push((id, fd)),
+            Received::Message(Message::Complete, _) => return Ok(taken),
             Received::Closed => return Err(io::ErrorKind::ConnectionReset.into()),
             Received::Message(..) | Received::Nonsense => {
                 return Err(io::ErrorKind::InvalidData.into());
@@ -148,6 +151,14 @@ impl Link {
         })
     }
 
+    /// Has it keep a pipe, and the terminal that its bytes come from: that first, for a pipe alone would be over.
+    pub(super) fn hold(&mut self, pump: &Pump, id: PipeId) {
+        if pump.master_of(&id).is_some() {
+            self.push(Message::Terminal(id.clone()));
+        }
+        self.push(Message::Hold(id));
+    }
+
     /// Queues a message; [`Link::flush`] sends it.
     pub(super) fn push(&mut self, message: Message) {
         self.queue.push_back(message);
@@ -157,7 +168,17 @@ impl Link {
     pub(super) fn flush(&mut self, pump: &Pump) -> Result<(), Lost> {
         let mut is_full = false;
         while let Some(message) = self.queue.front() {
+            let master;
             let fd: Option<BorrowedFd<'_>> = match message {
+                Message::Terminal(id) => {
+                    master = pump.master_of(id);
+                    let Some(fd) = &master else {
+                        // It hung up before the holder had room for it.
+                        self.queue.pop_front();
+                        continue;
+                    };
+                    Some(fd.as_fd())
+                }
                 Message::Hold(id) => {
                     let Some(fd) = pump.reader_of(id) else {
                         // It ended before the holder had room for it.

@@ -30,6 +30,7 @@ mod paint;
 mod pipes;
 mod print;
 mod progress;
+mod ptys;
 mod pump;
 mod pumping;
 mod scan;
@@ -59,6 +60,7 @@ pub use self::inputs::RunInput;
 pub use self::lookout::AwaitedLine;
 pub use self::pipes::{PipeId, RunPipes, RunReaders};
 pub use self::print::Terminal;
+pub use self::ptys::RunTerminal;
 pub use self::pump::Notice;
 pub use self::pumping::NoticeSink;
 pub use self::scan::RecordSink;
@@ -66,6 +68,7 @@ pub use self::segments::Source;
 
 use self::lookout::Lookout;
 use self::pipes::PipeDir;
+use self::ptys::Masters;
 use self::pump::Totals;
 use self::pumping::Command;
 use self::scan::Scanned;
@@ -156,6 +159,7 @@ pub struct Logs(Arc<Inner>);
 struct Inner {
     state_dir: PathBuf,
     pipes: PipeDir,
+    masters: Masters,
     /// Taken away first when the last handle goes: the pump sees its inbox close.
     inbox: Option<Sender<Box<Command>>>,
     wake: Arc<OwnedFd>,
@@ -218,7 +222,7 @@ impl Logs {
             }
         };
         let paths = [self.0.pipes.path_of(&out.id), self.0.pipes.path_of(&err.id)];
-        let readers = RunReaders([(out.id, out.reader), (err.id, err.reader)]);
+        let readers = RunReaders(vec![(out.id, out.reader), (err.id, err.reader)]);
         let pipes = RunPipes {
             stdout: out.writer,
             stderr: err.writer,
@@ -231,6 +235,27 @@ impl Logs {
     /// spawn; to be said for every run that was made, spawned or not.
     pub fn pump(&self, readers: RunReaders) {
         self.tell(Command::Register(readers.0));
+    }
+
+    /// Makes the terminal of a run, in the place of [`Logs::make_run`] and [`Logs::make_input`]. System calls only;
+    /// waits for nobody.
+    ///
+    /// # Errors
+    /// No terminal, no descriptors or no room for the pipe.
+    pub fn make_terminal(
+        &self,
+        instance: &InstanceName,
+        run: RunId,
+    ) -> io::Result<(RunTerminal, RunReaders)> {
+        ptys::make((&self.0.pipes, &self.0.masters), instance, run)
+    }
+
+    /// The terminal of a run that outlived an earlier supervisor, for typing.
+    ///
+    /// # Errors
+    /// It has none, or nobody kept it.
+    pub fn open_terminal(&self, instance: &InstanceName, run: RunId) -> io::Result<OwnedFd> {
+        self.0.masters.writer(instance, run)
     }
 
     /// Makes the pipe that a run reads its standard input from. System calls only; waits for nobody.

@@ -82,7 +82,7 @@ pub(super) const PIPES: &str = "pipes";
 
 /// Our ends of a run's pipes.
 #[derive(Debug)]
-pub struct RunReaders(pub(super) [(PipeId, OwnedFd); 2]);
+pub struct RunReaders(pub(super) Vec<(PipeId, OwnedFd)>);
 
 /// What a run's process is given. Its own opens, read-write: a supervisor that dies causes no SIGPIPE.
 #[derive(Debug)]

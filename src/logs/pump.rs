@@ -4,6 +4,7 @@
 //! Architecture invariant: one process has a pump at any time; it holds `pipes/pump.lock` (see `lock`).
 
 mod faults;
+mod terminals;
 
 use std::collections::HashMap;
 use std::io;
@@ -19,6 +20,7 @@ use rustix::pipe::{fcntl_getpipe_size, fcntl_setpipe_size};
 use super::index::{Entry, IndexWriter, Mark};
 use super::pipes::{PipeDir, PipeId};
 use super::progress::Progress;
+use super::ptys::Masters;
 use super::segments::{Segment, Source, Spliced};
 use super::spill::Spill;
 use crate::clock::{self, Mono};
@@ -57,6 +59,8 @@ struct Pipe {
     source: Source,
     fd: OwnedFd,
     capacity: usize,
+    /// What its bytes come from, if that is a terminal.
+    terminal: Option<terminals::Terminal>,
 }
 
 struct Flow {
@@ -74,6 +78,7 @@ pub(super) struct Pump {
     epoll: OwnedFd,
     pipes: HashMap<u64, Pipe>,
     tokens: HashMap<PipeId, u64>,
+    masters: Masters,
     flows: HashMap<Source, Flow>,
     spill: Spill,
     /// Never used again, so an event that comes late finds nothing instead of another's pipe.
@@ -113,6 +118,7 @@ impl Pump {
             epoll: epoll::create(epoll::CreateFlags::CLOEXEC)?,
             pipes: HashMap::new(),
             tokens: HashMap::new(),
+            masters: Masters::default(),
             flows: HashMap::new(),
             spill: Spill::new(limits::SPILL_BYTES),
             next_token: FIRST_PIPE,
@@ -126,6 +132,12 @@ impl Pump {
             #[cfg(test)]
             is_disk_full: std::sync::Arc::default(),
         })
+    }
+
+    /// The terminals whose output goes through pipes; to be said before the first pipe.
+    pub(super) fn with_terminals(mut self, masters: Masters) -> Self {
+        self.masters = masters;
+        self
     }
 
     /// The queue of events: callers add what they wait for beside pipes, with tokens below [`FIRST_PIPE`].
@@ -157,6 +169,7 @@ impl Pump {
         if let Err(e) = epoll::add(&self.epoll, &fd, data, epoll::EventFlags::IN) {
             log::error!("cannot watch pipe {id}: {e}; its output stays in the pipe");
         }
+        let terminal = self.terminal_of(&id, &fd, token);
         let capacity = fcntl_getpipe_size(&fd).unwrap_or(limits::PIPE_BYTES);
         // An earlier supervisor may have let it grow.
         self.grown += capacity.saturating_sub(limits::PIPE_BYTES);
@@ -175,6 +188,7 @@ impl Pump {
             source: source.clone(),
             fd,
             capacity,
+            terminal,
         };
         self.pipes.insert(token, pipe);
         self.mark(&source, run, mark);
@@ -241,6 +255,8 @@ impl Pump {
             self.drain(token);
             self.close(token);
         }
+        // That of one whose pipe was never taken on.
+        self.masters.remove_run(run);
     }
 
     /// Empties the pipes of an instance now.
@@ -281,6 +297,9 @@ impl Pump {
         let mut given = Vec::new();
         for (_, pipe) in self.pipes.drain() {
             forget(&self.epoll, &pipe.fd);
+            if let Some(terminal) = &pipe.terminal {
+                terminal.forget(&self.epoll);
+            }
             given.push((pipe.id, pipe.fd));
         }
         given
@@ -320,6 +339,7 @@ impl Pump {
     }
 
     fn move_once(&mut self, token: u64) -> Visit {
+        self.draw(token);
         let Some(pipe) = self.pipes.get_mut(&token) else {
             // An event of a pipe that was closed since.
             return Visit::Empty;
@@ -405,6 +425,10 @@ impl Pump {
         };
         self.tokens.remove(&pipe.id);
         forget(&self.epoll, &pipe.fd);
+        if let Some(terminal) = &pipe.terminal {
+            terminal.forget(&self.epoll);
+        }
+        self.masters.remove(&pipe.id);
         self.grown -= pipe.capacity.saturating_sub(limits::PIPE_BYTES);
         self.dir.unlink(&pipe.id);
         self.mark(&pipe.source, pipe.id.run, Mark::End);

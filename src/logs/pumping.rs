@@ -23,7 +23,7 @@ use crate::model::name::InstanceName;
 /// What the others ask of the pump.
 pub(super) enum Command {
     /// A run begins: its pipes.
-    Register([(PipeId, OwnedFd); 2]),
+    Register(Vec<(PipeId, OwnedFd)>),
     /// A run's tree is gone.
     Over(RunId),
     /// Empty the pipes of an instance now, and say when it is done.
@@ -119,7 +119,7 @@ impl Pumping {
                 Ok(Command::Register(pipes)) => {
                     for (id, fd) in pipes {
                         self.pump.add(id.clone(), fd, Mark::Start);
-                        self.tell_holder(Message::Hold(id));
+                        self.have_held(id);
                     }
                 }
                 Ok(Command::Over(run)) => self.pump.run_over(run),
@@ -145,7 +145,7 @@ impl Pumping {
         match self.pump.add_leftovers() {
             Ok(found) => {
                 for id in found {
-                    self.tell_holder(Message::Hold(id));
+                    self.have_held(id);
                 }
             }
             Err(e) => log::error!("cannot look for pipes: {e}"),
@@ -159,7 +159,7 @@ impl Pumping {
         match Link::new(socket, &self.pump, LINK) {
             Ok(mut link) => {
                 for id in self.pump.pipes() {
-                    link.push(Message::Hold(id.clone()));
+                    link.hold(&self.pump, id.clone());
                 }
                 self.link = Some(link);
             }
@@ -167,6 +167,12 @@ impl Pumping {
                 log::error!("cannot watch the holder: {e}");
                 (self.notices)(Notice::HolderLost);
             }
+        }
+    }
+
+    fn have_held(&mut self, id: PipeId) {
+        if let Some(link) = &mut self.link {
+            link.hold(&self.pump, id);
         }
     }
 

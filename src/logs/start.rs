@@ -13,6 +13,7 @@ use super::index::Mark;
 use super::lookout::Lookout;
 use super::pipes::{PipeDir, PipeId};
 use super::print::Printer;
+use super::ptys::Masters;
 use super::pump::Pump;
 use super::pumping::Pumping;
 use super::scan::Scanner;
@@ -39,7 +40,11 @@ pub(super) fn start(setup: Setup) -> io::Result<(Logs, Started)> {
     watch.want(false);
     readers.push(progress);
     let lookout = Lookout::new(state_dir, watch);
-    let mut pump = Pump::new(state_dir, readers)?;
+    let masters = Masters::default();
+    for (id, master) in taken.masters {
+        masters.insert(id, master);
+    }
+    let mut pump = Pump::new(state_dir, readers)?.with_terminals(masters.clone());
     let adopted = adopt(&mut pump, taken.pipes)?;
     pipes.sweep_inputs();
     pipes.sweep_notify();
@@ -64,6 +69,7 @@ pub(super) fn start(setup: Setup) -> io::Result<(Logs, Started)> {
     let inner = Inner {
         state_dir: setup.state_dir,
         pipes,
+        masters,
         inbox: Some(inbox),
         wake,
         was_full,

@@ -25,6 +25,9 @@ const VERSION: u8 = 1;
 pub(super) enum Message {
     /// Supervisor to holder and back: keep this pipe open (a descriptor comes with it).
     Hold(PipeId),
+    /// Supervisor to holder and back, before [`Message::Hold`]: keep this terminal open, whose output goes to that
+    /// pipe (its master comes with it).
+    Terminal(PipeId),
     /// Supervisor to holder: that pipe has ended.
     Drop(PipeId),
     /// Supervisor to holder: a clean end.
@@ -44,6 +47,7 @@ impl Message {
         };
         match self {
             Self::Hold(id) => named(b'H', id),
+            Self::Terminal(id) => named(b'M', id),
             Self::Drop(id) => named(b'D', id),
             Self::Bye => vec![b'B'],
             Self::Takeover => vec![b'T', VERSION],
@@ -56,6 +60,7 @@ impl Message {
         let id = || PipeId::parse(std::str::from_utf8(rest).ok()?);
         match (tag, rest) {
             (b'H', _) => id().map(Self::Hold),
+            (b'M', _) => id().map(Self::Terminal),
             (b'D', _) => id().map(Self::Drop),
             (b'B', []) => Some(Self::Bye),
             (b'T', [VERSION]) => Some(Self::Takeover),
@@ -200,6 +205,7 @@ mod tests {
         assert!(matches!(receive(&theirs), Received::Nothing));
         let file = std::fs::File::open("/dev/null").expect("always there");
         let sent = [
+            Message::Terminal(id.clone()),
             Message::Hold(id.clone()),
             Message::Drop(id),
             Message::Takeover,
@@ -207,7 +213,8 @@ mod tests {
             Message::Bye,
         ];
         for message in &sent {
-            let fd = matches!(message, Message::Hold(_)).then(|| file.as_fd());
+            let has_fd = |m: &Message| matches!(m, Message::Hold(_) | Message::Terminal(_));
+            let fd = has_fd(message).then(|| file.as_fd());
             send(&ours, message, fd).expect("room");
         }
         for message in &sent {
@@ -215,7 +222,8 @@ mod tests {
                 panic!("{message:?} did not come");
             };
             assert_eq!(got, *message);
-            assert_eq!(fd.is_some(), matches!(got, Message::Hold(_)));
+            let has_fd = matches!(got, Message::Hold(_) | Message::Terminal(_));
+            assert_eq!(fd.is_some(), has_fd);
         }
         rustix::net::send(&ours, b"Hello", SendFlags::empty()).expect("room");
         assert!(matches!(receive(&theirs), Received::Nonsense));

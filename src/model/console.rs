@@ -1,4 +1,4 @@
-//! What a program reads its standard input from.
+//! What a program reads its standard input from: nothing, a pipe, or a terminal, which is its output too.
 
 /// What a program's standard input is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -8,6 +8,8 @@ pub enum Console {
     Null,
     /// A pipe of its own, into which people and stops type lines.
     Pipe,
+    /// A terminal of its own, which is its output as well.
+    Terminal,
 }
 
 impl Console {
@@ -17,6 +19,7 @@ impl Console {
         match self {
             Self::Null => None,
             Self::Pipe => Some(("stdin", "pipe")),
+            Self::Terminal => Some(("terminal", "true")),
         }
     }
 }

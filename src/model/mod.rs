@@ -8,7 +8,6 @@ pub mod ends;
 pub mod event;
 pub mod fingerprint;
 pub mod health;
-pub mod heartbeat;
 pub mod incident;
 pub mod log;
 pub mod name;

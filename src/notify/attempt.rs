@@ -4,12 +4,13 @@
 use std::time::Duration;
 
 use super::breaker::Input;
-use super::providers::{self, Context, HttpRequest, Instead, Judgement, Scope, Task, Tier, Told};
+use super::providers::{self, Context, HttpRequest, Instead, Judgement, Scope, Tier};
 use crate::clock::{self, Mono};
 use crate::fetch::{Client, FetchError, Request, Response};
 use crate::limits;
 use crate::model::delivery::{Leased, Outcome};
 use crate::model::target::{ProviderSpec, TargetSpec};
+use crate::secret::Secret;
 use crate::text;
 
 /// What an attempt needs.
@@ -87,15 +88,14 @@ impl Report {
 impl Attempt<'_> {
     /// Sends. At most one request for each tier and one for a moved chat, all within the deadline.
     pub(super) fn make(mut self) -> Report {
-        let provider = providers::of(&self.spec.provider);
         let mut tier = Tier::Rich;
         let mut report = Report::unsent("not sent");
         loop {
-            let request = provider.request(&Told::of(self.leased), &self.context(tier));
+            let request = self.request(tier);
             let answer = self.send(&request);
             report.status = answer.as_ref().ok().map(|r| r.status);
             let judgement = match answer {
-                Ok(response) => provider.classify(&response, &self.context(tier)),
+                Ok(response) => providers::classify(&self.spec.provider, &response, clock::wall()),
                 Err(error) => judge_fault(&error),
             };
             report.frozen_body = request.is_frozen.then_some(request.body);
@@ -114,10 +114,7 @@ impl Attempt<'_> {
                     report.moved_to = Some(id.clone());
                     self.moved_to = Some(id);
                 }
-                // Only what was edited or put into a place comes to these.
-                Some(Instead::MovedTo(_) | Instead::Afresh | Instead::WithoutPlace) | None => {
-                    return report;
-                }
+                Some(Instead::MovedTo(_)) | None => return report,
             }
         }
     }
@@ -126,24 +123,23 @@ impl Attempt<'_> {
         clock::mono() >= self.deadline
     }
 
-    fn context(&self, tier: Tier) -> Context<'_> {
-        Context {
+    fn request(&self, tier: Tier) -> HttpRequest {
+        let context = Context {
             host: self.host,
             now: clock::wall(),
             tier,
             moved_to: self.moved_to.as_deref(),
-            task: Task::CREATE,
-        }
+        };
+        providers::request(self.leased, &self.spec.provider, &context)
     }
 
     fn send(&self, request: &HttpRequest) -> Result<Response, FetchError> {
-        let sent = Request {
+        self.client.post(&Request {
             url: &request.url,
             headers: &request.headers,
             body: request.body.as_bytes(),
             timeout: self.deadline.since(clock::mono()),
-        };
-        self.client.send(request.method, &sent)
+        })
     }
 
     fn without_secrets(&self, outcome: Outcome) -> Outcome {
@@ -199,8 +195,8 @@ fn judge_fault(error: &FetchError) -> Judgement {
 
 /// `text` without any secret of `target`: whole addresses, and the parts of them that are keys.
 fn redacted(mut text: String, target: &ProviderSpec) -> String {
-    for part in target.parts().iter().filter(|p| p.is_secret) {
-        let whole = part.text.expose();
+    for secret in secrets(target) {
+        let whole = secret.expose();
         let parts = whole.split(['/', '?', '&', '=', ':', '@', '.', ' ']);
         // Shorter pieces are words, not keys.
         for piece in std::iter::once(whole).chain(parts.filter(|p| p.len() >= 6)) {
@@ -212,11 +208,25 @@ fn redacted(mut text: String, target: &ProviderSpec) -> String {
     text
 }
 
+fn secrets(target: &ProviderSpec) -> Vec<&Secret> {
+    match target {
+        ProviderSpec::Webhook {
+            url,
+            secrets,
+            headers,
+        } => std::iter::once(url)
+            .chain(secrets)
+            .chain(headers.iter().map(|(_, v)| v))
+            .collect(),
+        ProviderSpec::Discord { url } | ProviderSpec::Slack { url } => vec![url],
+        ProviderSpec::Telegram { token, .. } => vec![token],
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::notify::testing::webhook_to;
-    use crate::secret::Secret;
 
     #[test]
     fn wherever_a_reason_is_cut_no_part_of_a_secret_is_left() {

@@ -5,12 +5,14 @@ use std::io;
 use std::os::fd::OwnedFd;
 
 use rustix::io::Errno;
+use rustix::termios::LocalModes;
 
 use super::Output;
 use super::actor::Actor;
 use super::slot::{Live, Slot};
 use crate::ids::RunId;
 use crate::limits;
+use crate::model;
 use crate::model::stop::ConsoleLine;
 
 /// Our end of a run's standard input.
@@ -27,7 +29,9 @@ pub(super) enum Untyped {
     #[error("is not running; nothing was typed")]
     Down,
     /// It was not given one, or it could not be reached again.
-    #[error("has no standard input to type into: that takes stdin = \"pipe\" in its configuration")]
+    #[error(
+        "has no standard input to type into: that takes stdin = \"pipe\" or terminal = true in its configuration"
+    )]
     None,
     /// It is full.
     #[error(
@@ -57,19 +61,32 @@ impl Console {
         }
         let mut bytes = Vec::with_capacity(line.len() + 1);
         bytes.extend_from_slice(line.as_bytes());
-        bytes.push(b'\n');
+        bytes.push(end_of_line(&self.to));
+        self.write(&bytes)
+    }
+
+    /// Writes `bytes`; a terminal may take a part of them, which is told as if it had taken nothing.
+    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), Untyped> {
         loop {
-            return match rustix::io::write(&self.to, &bytes) {
-                Ok(_) => Ok(()),
+            return match rustix::io::write(&self.to, bytes) {
+                Ok(taken) if taken == bytes.len() => Ok(()),
                 Err(Errno::INTR) => continue,
-                Err(Errno::AGAIN) => {
+                Ok(_) | Err(Errno::AGAIN) => {
                     self.untaken += 1;
                     Err(Untyped::Full(self.untaken))
                 }
-                Err(Errno::PIPE) => Err(Untyped::Closed),
+                Err(Errno::PIPE | Errno::IO) => Err(Untyped::Closed),
                 Err(error) => Err(Untyped::System(io::Error::from(error).to_string())),
             };
         }
+    }
+}
+
+/// What the key at the end of a line gives: a program that reads its terminal key by key takes the key's own code.
+fn end_of_line(to: &OwnedFd) -> u8 {
+    match rustix::termios::tcgetattr(to) {
+        Ok(modes) if !modes.local_modes.contains(LocalModes::ICANON) => b'\r',
+        Ok(_) | Err(_) => b'\n',
     }
 }
 
@@ -91,6 +108,15 @@ impl Actor {
         run: RunId,
     ) -> io::Result<(Output, Option<OwnedFd>, Option<Console>)> {
         let Slot { name, spec, .. } = &self.slots[slot];
+        if spec.console == model::console::Console::Terminal {
+            let made = self.ports.open_terminal(name, run);
+            let made = made.inspect_err(|_| self.pipes_unused(slot, run))?;
+            return Ok((
+                made.output,
+                Some(made.stdin),
+                Some(Console::new(made.writer)),
+            ));
+        }
         let mut output = self.ports.open_output(name, run)?;
         let input = self.ports.open_input(name, run, spec.console);
         let Some(input) = input.inspect_err(|_| self.pipes_unused(slot, run))? else {

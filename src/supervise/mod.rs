@@ -83,6 +83,13 @@ pub trait Ports: Send {
     fn reopen_input(&self, _instance: &InstanceName, _run: RunId) -> Option<OwnedFd> {
         None
     }
+    /// Makes a terminal for a run, in the place of output and input. System calls only.
+    ///
+    /// # Errors
+    /// None is to be had.
+    fn open_terminal(&self, _instance: &InstanceName, _run: RunId) -> io::Result<Terminal> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
     /// The run with such an input is over, or was not to be.
     fn input_over(&self, _instance: &InstanceName, _run: RunId) {}
     /// Where the notify socket of a run is.
@@ -131,6 +138,16 @@ pub struct Input {
     pub writer: OwnedFd,
     /// Where it is.
     pub path: PathBuf,
+}
+
+/// Both sides of a run's terminal.
+pub struct Terminal {
+    /// The program's: its standard input.
+    pub stdin: OwnedFd,
+    /// The same, as its standard output and error.
+    pub output: Output,
+    /// Ours; writing to it never waits.
+    pub writer: OwnedFd,
 }
 
 /// A tree to be measured.
@@ -183,8 +200,6 @@ enum Message {
         reply: Sender<StopReport>,
     },
     KillAll,
-    /// Answered when its turn comes.
-    Ask(Sender<()>),
 }
 
 /// A handle on the actor; clones share it. The actor ends when the last one is dropped.
@@ -287,14 +302,6 @@ impl Supervisor {
     /// Kills everything that is up or being stopped, at once and in no order.
     pub fn kill_all(&self) {
         self.send(Message::KillAll);
-    }
-
-    /// Whether the actor takes its turns: it answers within `within`.
-    #[must_use]
-    pub fn answers(&self, within: Duration) -> bool {
-        let (reply, answer) = bounded(1);
-        self.send(Message::Ask(reply));
-        answer.recv_timeout(within).is_ok()
     }
 
     fn send(&self, message: Message) {

@@ -14,6 +14,7 @@ use crate::child::{self, Spawn, SpawnError, Watched};
 use crate::clock;
 use crate::ids::RunId;
 use crate::limits;
+use crate::model::console::Console;
 use crate::model::event::Exit;
 use crate::model::program::Signal;
 use crate::procfs;
@@ -31,7 +32,8 @@ impl Actor {
     /// Whether the program has begun already.
     fn try_spawn(&mut self, slot: usize, run: RunId) -> Result<bool, SpawnError> {
         let spec = Arc::clone(&self.slots[slot].spec);
-        let is_direct = spec.os.is_plain();
+        let has_terminal = spec.console == Console::Terminal;
+        let is_direct = spec.os.is_plain() && !has_terminal;
         let path = spec.environment.get(std::ffi::OsStr::new("PATH"));
         let file = if is_direct {
             child::resolve(&spec.command[0], &spec.directory, path)?
@@ -55,6 +57,7 @@ impl Actor {
             stderr: Some(output.stderr),
             file_limit: self.file_limit,
             has_own_group: true,
+            has_terminal,
         };
         let spawned = if is_direct {
             child::spawn(spawn).map(|child| (child, None))

@@ -4,41 +4,24 @@
 use serde_json::{Value, json};
 
 use super::{
-    Abilities, Context, HttpRequest, Judgement, Provider, Tier, Told, USER_AGENT, by_status,
-    json_headers, permanent, reason, refused_form, retryable,
+    Context, HttpRequest, Judgement, Tier, USER_AGENT, by_status, json_headers, permanent, reason,
+    refused_form, retryable,
 };
 use crate::clock::Wall;
 use crate::fetch::Response;
 use crate::limits;
-use crate::model::delivery::Outcome;
-use crate::model::target::Slack;
+use crate::model::delivery::{Leased, Outcome};
 use crate::notify::render::Message;
 use crate::secret::Secret;
 use crate::text;
 
-impl Provider for Slack {
-    fn request(&self, told: &Told<'_>, context: &Context<'_>) -> HttpRequest {
-        let body = body(&told.message(context), context.tier);
-        HttpRequest::post(self.url.clone(), json_headers(USER_AGENT), &body)
-    }
-
-    fn classify(&self, response: &Response, context: &Context<'_>) -> Judgement {
-        classify(response, context.now)
-    }
-
-    fn address(&self) -> Secret {
-        self.url.clone()
-    }
-
-    fn abilities(&self) -> Abilities {
-        Abilities::default()
-    }
-}
-
-fn body(message: &Message, tier: Tier) -> Value {
+/// The request of one attempt.
+#[must_use]
+pub fn request(leased: &Leased, url: &Secret, context: &Context<'_>) -> HttpRequest {
+    let message = Message::of(leased, context.host);
     let title = format!("{} {}", message.mood.sign(), message.title);
-    let mut body = match tier {
-        Tier::Rich => json!({ "text": escaped(&title), "blocks": blocks(message, &title) }),
+    let mut body = match context.tier {
+        Tier::Rich => json!({ "text": escaped(&title), "blocks": blocks(&message, &title) }),
         Tier::Plain => json!({ "text": escaped(&message.lines().join("\n")) }),
         Tier::Line => json!({ "text": escaped(&title) }),
     };
@@ -48,7 +31,12 @@ fn body(message: &Message, tier: Tier) -> Value {
     body["parse"] = "none".into();
     body["unfurl_links"] = false.into();
     body["unfurl_media"] = false.into();
-    body
+    HttpRequest {
+        url: url.clone(),
+        headers: json_headers(USER_AGENT),
+        body: body.to_string(),
+        is_frozen: false,
+    }
 }
 
 fn blocks(message: &Message, title: &str) -> Vec<Value> {
@@ -101,7 +89,8 @@ fn escaped(text: &str) -> String {
 }
 
 /// What Slack's answer means; its words are short and documented, and stand in the body.
-fn classify(response: &Response, now: Wall) -> Judgement {
+#[must_use]
+pub fn classify(response: &Response, now: Wall) -> Judgement {
     let body = String::from_utf8_lossy(&response.body);
     let said = body.trim();
     // A page of a proxy in between is no word of Slack's, and its text is not worth keeping.
@@ -112,7 +101,7 @@ fn classify(response: &Response, now: Wall) -> Judgement {
     };
     let why = reason(response.status, word);
     match (response.status, word) {
-        (200..=299, "ok") => Outcome::Delivered { message: None }.into(),
+        (200..=299, "ok") => Outcome::Delivered { message_id: None }.into(),
         (200..=299, _) => retryable(format!("{why} (not \"ok\")"), None),
         (429 | 500..=599, _) => by_status(response, word, now),
         (_, "no_service" | "invalid_token" | "no_team" | "team_disabled" | "token_revoked")
