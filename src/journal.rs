@@ -203,6 +203,7 @@ impl Fold {
                 record,
                 incident: consequence.incident,
                 deliveries: consequence.deliveries,
+                withdrawn: consequence.withdrawn,
             });
             if let Some(watch) = watch {
                 // Nobody may be waiting any more.
@@ -224,6 +225,7 @@ impl Fold {
             record: Record::from(consequence.event),
             incident: consequence.incident,
             deliveries: consequence.deliveries,
+            withdrawn: consequence.withdrawn,
         });
     }
 

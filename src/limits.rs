@@ -166,6 +166,9 @@ pub const ANNOUNCE_LATE: Duration = Duration::from_secs(2);
 /// Rules of one program.
 pub const PROGRAM_RULES: usize = 32;
 
+/// A program that ends so soon after a person sent it a signal that asks it to end was ended by that person.
+pub const SIGNAL_BLAME: Duration = Duration::from_secs(10);
+
 /// Rules that turned and wait for supervision, which takes them out at once; more are dropped and counted.
 pub const RULE_TURNS: usize = 16_384;
 
@@ -615,6 +618,25 @@ pub const FETCH_IDLE_AGE: Duration = Duration::from_secs(12);
 pub const RESPONSE_HEADERS_MAX: usize = 12 * 1024;
 /// What is read of an answer's body. Providers answer with less than 4 KiB.
 pub const RESPONSE_BODY_MAX: u64 = 64 * 1024;
+
+/// Which failures of an incident a chat is told of, and which of the incidents that come one soon after the other.
+pub const DAMPED_COUNTS: [u32; 4] = [1, 2, 5, 12];
+/// Between those a chat hears a word again after this silence,
+pub const DAMPED_QUICKLY: Duration = Duration::from_mins(15);
+/// until it has been told so often,
+pub const DAMPED_TIMES: u32 = 8;
+/// and then after this one.
+pub const DAMPED_SLOWLY: Duration = Duration::from_hours(1);
+/// An incident that opens so soon after one of its kind recovered is a relapse: it flaps.
+pub const FLAP_WINDOW: Duration = Duration::from_mins(10);
+/// A relapse that chats are not told of at once is told when it is still open after this: more than a usual backoff
+/// and the wait for recovery.
+pub const FLAP_HOLD: Duration = Duration::from_mins(1);
+/// What an earlier supervisor saw and this one has not seen again for this long is over: longer than probes take to
+/// fail, and most rules.
+pub const CONDITION_DOUBT: Duration = Duration::from_mins(5);
+const _: () = assert!(DAMPED_QUICKLY.as_secs() < DAMPED_SLOWLY.as_secs());
+const _: () = assert!(FLAP_HOLD.as_secs() < FLAP_WINDOW.as_secs());
 
 /// The shortest wait a target can ask for: an answer of "0" must not become a busy loop.
 pub const HOLD_MIN: Duration = Duration::from_secs(1);

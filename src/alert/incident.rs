@@ -1,7 +1,8 @@
 //! Incidents: which event opens, continues or resolves one. Pure: no clock, no I/O; `now` is an argument.
 //! Never decides who is told.
 //!
-//! One instance has at most one open incident of one condition. It opens with the first failure
+//! One instance has at most one open incident of one condition. Those of a crash are decided here, the others in
+//! `condition`. One of a crash opens with the first failure
 //! (`program.crashed`, or a `program.fatal` that comes alone), and resolves
 //! - as `program.recovered`, an event made here, when a run has lasted the recovery wait: `recover_after`,
 //!   doubled for each further failure, up to `reset_after` and never less than `recover_after`;
@@ -14,8 +15,11 @@
 //! ended to start the program anew: nobody said that it is to be down.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::condition::{Conditions, Known};
+use super::flap::{Flaps, Key, RECOVERED};
 use crate::clock::{Mono, Wall};
 use crate::ids::{IncidentId, RunId};
 use crate::model::event::{Event, EventKind, Severity};
@@ -65,6 +69,8 @@ pub struct Fold {
 pub struct Incidents {
     policies: BTreeMap<InstanceName, RecoveryPolicy>,
     open: BTreeMap<InstanceName, Open>,
+    conditions: Conditions,
+    flaps: Flaps,
 }
 
 #[derive(Clone, Debug)]
@@ -138,37 +144,71 @@ fn effect(event: &Event) -> Effect {
 }
 
 impl Incidents {
-    /// The incidents `open` of the supervisor before, under the configuration of this one. Those of
-    /// programs it does not name are resolved by the first tick.
+    /// The incidents `stored` of the supervisor before, under the configuration of this one: those that are open,
+    /// and those that resolved lately. Of programs it does not name they are resolved by the first tick.
     #[must_use]
-    pub fn new(policies: BTreeMap<InstanceName, RecoveryPolicy>, open: Vec<Incident>) -> Self {
-        let open = open
+    pub fn new(policies: BTreeMap<InstanceName, RecoveryPolicy>, stored: Vec<Incident>) -> Self {
+        let mut flaps = Flaps::default();
+        let (open, ended): (Vec<_>, Vec<_>) = stored
             .into_iter()
-            .filter(|i| i.state == IncidentState::Open)
-            .map(|incident| {
+            .partition(|i| i.state == IncidentState::Open);
+        for incident in &ended {
+            flaps.resolved(incident);
+        }
+        let (crashes, others): (Vec<_>, Vec<_>) = open
+            .into_iter()
+            .partition(|i| i.condition == Condition::Crash);
+        let open = crashes
+            .into_iter()
+            .filter_map(|incident| {
                 let running = None;
-                (incident.instance.clone(), Open { incident, running })
+                let name = incident.instance.clone()?;
+                Some((name, Open { incident, running }))
             })
             .collect();
-        Self { policies, open }
+        let mut incidents = Self {
+            policies: BTreeMap::new(),
+            open,
+            conditions: Conditions::new(others),
+            flaps,
+        };
+        incidents.configure(policies, []);
+        incidents
     }
 
-    /// Takes up a changed configuration. Incidents of programs it does not name are resolved by the next tick.
-    pub fn configure(&mut self, policies: BTreeMap<InstanceName, RecoveryPolicy>) {
+    /// Takes up a changed configuration. Incidents of what it does not name are resolved by the next tick.
+    pub fn configure(
+        &mut self,
+        policies: BTreeMap<InstanceName, RecoveryPolicy>,
+        targets: impl IntoIterator<Item = Arc<str>>,
+    ) {
+        self.conditions.configure(Known {
+            instances: policies.keys().cloned().collect(),
+            targets: targets.into_iter().collect(),
+        });
         self.policies = policies;
     }
 
-    /// The incidents that are open, in the order of their instances' names.
+    /// The incidents that are open: crashes in the order of their instances' names, then the others.
     pub fn open(&self) -> impl Iterator<Item = &Incident> {
-        self.open.values().map(|o| &o.incident)
+        let crashes = self.open.values().map(|o| &o.incident);
+        crashes.chain(self.conditions.open())
     }
 
     /// Takes `input` at `now` and gives the events to record, in their order.
     #[must_use]
     pub fn next(&mut self, input: Input, now: Mono) -> Vec<Fold> {
         match input {
-            Input::Event(event) => self.on_event(*event, now),
-            Input::Tick(wall) => self.on_tick(wall, now),
+            Input::Event(event) => {
+                let folds = self.on_event(*event, now);
+                let on = |fold| self.conditions.next(fold, &mut self.flaps);
+                folds.into_iter().flat_map(on).collect()
+            }
+            Input::Tick(wall) => {
+                let mut folds = self.on_tick(wall, now);
+                folds.extend(self.conditions.tick((wall, now), &mut self.flaps));
+                folds
+            }
         }
     }
 
@@ -178,6 +218,7 @@ impl Incidents {
         self.open
             .iter()
             .filter_map(|(name, open)| self.due(name, open))
+            .chain(self.conditions.next_deadline())
             .min()
     }
 
@@ -244,10 +285,16 @@ impl Incidents {
             stop_running(open, event);
             return open.incident.clone();
         }
+        let key = Key {
+            instance: Some(name.clone()),
+            condition: Condition::Crash,
+            subject: None,
+        };
         let incident = Incident {
             id: IncidentId::new(),
-            instance: name.clone(),
+            instance: Some(name.clone()),
             condition: Condition::Crash,
+            subject: None,
             severity: event.severity.max(Severity::Warning),
             state: IncidentState::Open,
             opened_at: event.time,
@@ -255,6 +302,7 @@ impl Incidents {
             events: 1,
             seq: 1,
             failures: 1,
+            cycle: self.flaps.cycle(&key, event.time),
             cause: None,
         };
         self.open.insert(
@@ -284,6 +332,7 @@ impl Incidents {
         incident.state = IncidentState::Resolved;
         incident.resolved_at = Some(event.time);
         incident.cause = Some(cause.to_owned());
+        self.flaps.resolved(&incident);
         Some(incident)
     }
 
@@ -314,7 +363,7 @@ impl Incidents {
         event.instance = Some(name.clone());
         event.run = open.running.and_then(|r| r.run);
         event.facts.uptime_s = Some(wait.as_secs_f64());
-        let incident = self.resolve(&event, name, "recovered");
+        let incident = self.resolve(&event, name, RECOVERED);
         Some(Fold { event, incident })
     }
 
@@ -338,7 +387,8 @@ fn alone(event: Event) -> Fold {
     }
 }
 
-fn touch(incident: &mut Incident, event: &Event) {
+/// `event` belongs to `incident`.
+pub(super) fn touch(incident: &mut Incident, event: &Event) {
     incident.events = incident.events.saturating_add(1);
     incident.seq = incident.seq.saturating_add(1);
     incident.severity = incident.severity.max(event.severity);

@@ -1,26 +1,31 @@
 //! Alert: from an event to its incident to the targets that are told. Pure: no clock, no I/O, no log; ids
 //! are the one thing it makes up. Never renders and never sends.
 
+pub mod condition;
+pub mod damping;
 #[cfg(test)]
 pub(crate) mod fixture;
+pub mod flap;
 pub mod incident;
 pub mod route;
 pub mod summary;
+pub mod telling;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub use incident::{Fold, Incidents, Input, RecoveryPolicy};
 pub use route::Router;
 pub use summary::summary;
+use telling::Telling;
 
 use crate::clock::Mono;
-use crate::ids::IncidentId;
 use crate::model::delivery::NewDelivery;
 use crate::model::event::Event;
-use crate::model::incident::{Incident, IncidentState};
+use crate::model::hold::Withdrawal;
+use crate::model::incident::Incident;
 use crate::model::name::InstanceName;
 use crate::model::program::ProgramSpec;
 use crate::model::settings::Settings;
@@ -30,7 +35,7 @@ use crate::model::write::OpenIncident;
 #[derive(Debug)]
 pub struct Alert {
     incidents: Incidents,
-    told: HashMap<IncidentId, Vec<Arc<str>>>,
+    telling: Telling,
     router: Router,
 }
 
@@ -43,28 +48,32 @@ pub struct Consequence {
     pub incident: Option<Incident>,
     /// One for every target it goes to.
     pub deliveries: Vec<NewDelivery>,
+    /// Held ones that are taken back.
+    pub withdrawn: Vec<Withdrawal>,
 }
 
 impl Alert {
-    /// The fold under `settings`, with what was `open` when the supervisor before ended.
+    /// The fold under `settings`, with what was `stored` when the supervisor before ended: incidents that were open,
+    /// and those that had resolved lately.
     #[must_use]
-    pub fn new(settings: &Settings, open: Vec<OpenIncident>) -> Self {
-        let told = open
-            .iter()
-            .map(|o| (o.incident.id, o.told.clone()))
-            .collect();
-        let incidents = open.into_iter().map(|o| o.incident).collect();
-        Self {
-            incidents: Incidents::new(policies(&settings.programs), incidents),
-            told,
+    pub fn new(settings: &Settings, stored: Vec<OpenIncident>) -> Self {
+        let telling = Telling::new(&stored);
+        let incidents = stored.into_iter().map(|o| o.incident).collect();
+        let mut alert = Self {
+            incidents: Incidents::new(BTreeMap::new(), incidents),
+            telling,
             router: Router::new(settings),
-        }
+        };
+        alert.configure(settings);
+        alert
     }
 
-    /// From now on `settings` count. Incidents of instances they do not name end with the next tick; who was told of
+    /// From now on `settings` count. Incidents of what they do not name end with the next tick; who was told of
     /// one hears how it goes on.
     pub fn configure(&mut self, settings: &Settings) {
-        self.incidents.configure(policies(&settings.programs));
+        let targets = settings.targets.iter().map(|t| Arc::clone(&t.name));
+        self.incidents
+            .configure(policies(&settings.programs), targets);
         self.router = Router::new(settings);
     }
 
@@ -83,32 +92,12 @@ impl Alert {
     }
 
     fn tell(&mut self, fold: Fold) -> Consequence {
-        let told: &[Arc<str>] = fold
-            .incident
-            .as_ref()
-            .and_then(|i| self.told.get(&i.id))
-            .map_or(&[], Vec::as_slice);
-        let deliveries = self.router.route(&fold, told);
-        if let Some(incident) = &fold.incident {
-            self.remember(incident, &deliveries);
-        }
+        let following = self.telling.follow(&self.router, &fold);
         Consequence {
             event: fold.event,
             incident: fold.incident,
-            deliveries,
-        }
-    }
-
-    fn remember(&mut self, incident: &Incident, deliveries: &[NewDelivery]) {
-        if incident.state == IncidentState::Resolved {
-            self.told.remove(&incident.id);
-            return;
-        }
-        let told = self.told.entry(incident.id).or_default();
-        for delivery in deliveries {
-            if !told.contains(&delivery.target) {
-                told.push(Arc::clone(&delivery.target));
-            }
+            deliveries: following.deliveries,
+            withdrawn: following.withdrawn,
         }
     }
 }

@@ -2,8 +2,7 @@
 //! well enough to be sent to.
 //!
 //! A route whose programs, events and `min_severity` fit begins a message at its targets. Once a target has
-//! been told of an incident it hears of the rest whatever the routes say, but for one thing: a chat is spared
-//! the routine of an open incident (restarting, started, ready), unless a route asks for it.
+//! been told of an incident it hears of the rest whatever the routes say; how much of it, `damping` decides.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,6 +10,7 @@ use std::time::Duration;
 
 use wildmatch::WildMatch;
 
+use super::damping::Wanted;
 use super::incident::Fold;
 use crate::ids::DeliveryId;
 use crate::model::delivery::NewDelivery;
@@ -37,13 +37,13 @@ struct Route {
 }
 
 #[derive(Clone, Debug)]
-struct Destination {
-    name: Arc<str>,
-    audience: Audience,
+pub(super) struct Destination {
+    pub(super) name: Arc<str>,
+    pub(super) audience: Audience,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Audience {
+pub(super) enum Audience {
     /// Hears every event of what it was told.
     Machine,
     /// Hears what is news to a person.
@@ -82,37 +82,41 @@ impl Router {
         }
     }
 
-    /// A delivery for every target that hears of `fold`, each once, in the order of the configuration.
-    /// `told` are the targets that have heard of its incident before.
-    #[must_use]
-    pub fn route(&self, fold: &Fold, told: &[Arc<str>]) -> Vec<NewDelivery> {
-        self.targets
-            .iter()
-            .filter(|target| self.hears(target, fold, told))
-            .map(|target| self.delivery(target, fold))
-            .collect()
+    /// All targets, in the order of the configuration.
+    pub(super) fn targets(&self) -> impl Iterator<Item = &Destination> {
+        self.targets.iter()
     }
 
-    fn hears(&self, target: &Destination, fold: &Fold, told: &[Arc<str>]) -> bool {
-        let event = &fold.event;
+    /// What the routes say about `event` and `target`. None: it does not hear of it, even if it was told of the
+    /// incident.
+    pub(super) fn wanted(&self, target: &Destination, event: &Event) -> Option<Wanted> {
         let is_about_it = event.facts.target.as_deref() == Some(&*target.name);
         match event.kind {
             // A person tries one target out; the routes have no say.
-            EventKind::NotifyTest => return is_about_it,
+            EventKind::NotifyTest => is_about_it.then_some(Wanted::ByName),
             // Telling a target that it fails would fail, and restored is what it sees by itself.
-            EventKind::TargetFailing | EventKind::TargetRestored if is_about_it => return false,
-            _ => {}
+            EventKind::TargetFailing | EventKind::TargetRestored if is_about_it => None,
+            _ => Some(self.by_routes(target, event)),
         }
-        self.begins(target, event) || (told.contains(&target.name) && continues(target, fold))
     }
 
-    fn begins(&self, target: &Destination, event: &Event) -> bool {
-        self.routes.iter().any(|route| {
+    fn by_routes(&self, target: &Destination, event: &Event) -> Wanted {
+        let fitting = self.routes.iter().filter(|route| {
             event.severity >= route.spec.min_severity
                 && route.spec.targets.contains(&target.name)
                 && route.fits_event(event.kind)
                 && self.fits_program(route, event)
-        })
+        });
+        fitting
+            .map(|route| {
+                if route.names(event.kind) {
+                    Wanted::ByName
+                } else {
+                    Wanted::Yes
+                }
+            })
+            .max()
+            .unwrap_or(Wanted::No)
     }
 
     fn fits_program(&self, route: &Route, event: &Event) -> bool {
@@ -127,7 +131,8 @@ impl Router {
         patterns.any(|pattern| name::matches(pattern, instance, tags))
     }
 
-    fn delivery(&self, target: &Destination, fold: &Fold) -> NewDelivery {
+    /// The delivery of `fold` to `target`, due at once.
+    pub(super) fn delivery(&self, target: &Destination, fold: &Fold) -> NewDelivery {
         NewDelivery {
             id: DeliveryId::new(),
             event: fold.event.id,
@@ -135,6 +140,7 @@ impl Router {
             target: Arc::clone(&target.name),
             severity: fold.event.severity,
             due: fold.event.time,
+            held: None,
             expires_at: fold.event.time + self.age(fold),
         }
     }
@@ -162,20 +168,11 @@ impl Route {
         }
     }
 
+    fn names(&self, kind: EventKind) -> bool {
+        self.spec.events.iter().any(|name| name == kind.as_str())
+    }
+
     fn fits_event(&self, kind: EventKind) -> bool {
         self.events.is_empty() || self.events.iter().any(|glob| glob.matches(kind.as_str()))
-    }
-}
-
-/// Whether a target that has been told of the incident hears of this event of it.
-fn continues(target: &Destination, fold: &Fold) -> bool {
-    let Some(incident) = &fold.incident else {
-        return false;
-    };
-    match target.audience {
-        Audience::Machine => true,
-        Audience::Chat => {
-            incident.state == IncidentState::Resolved || fold.event.severity > Severity::Info
-        }
     }
 }

@@ -66,6 +66,9 @@ fn program(kind: EventKind, who: &str, facts: &Facts) -> String {
             None => format!("{who} recovered"),
         },
         EventKind::ProgramUnhealthy => format!("{who} is unhealthy{}", why(facts)),
+        EventKind::ProgramHealthy if facts.cause.is_some() => {
+            format!("{who} is not unhealthy any more{}", why(facts))
+        }
         EventKind::ProgramHealthy => format!("{who} is healthy again"),
         EventKind::ProgramStopping => format!("{who} is being stopped{}{}", by(facts), why(facts)),
         EventKind::ProgramStopped => {
@@ -142,7 +145,8 @@ fn crashed(who: &str, facts: &Facts) -> String {
         (None, Some(cause)) => format!(": {}", clean(cause)),
         (_, None) => String::new(),
     };
-    format!("{who} crashed{}{}{cause}{next}", exit(facts), after(facts))
+    let (exit, after, by) = (exit(facts), after(facts), by(facts));
+    format!("{who} crashed{exit}{after}{by}{cause}{next}")
 }
 
 fn adopted(who: &str, facts: &Facts) -> String {

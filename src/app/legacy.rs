@@ -11,9 +11,9 @@ use crate::logs::PipeId;
 use crate::model::event::{Event, EventKind, Facts};
 use crate::model::record::RunStart;
 use crate::model::status::{Desired, PhaseName};
-use crate::model::write::OpenIncident;
+use crate::model::write::{Held, OpenIncident, Told};
 use crate::procfs::{self, ProcStat};
-use crate::store::{Store, StoreError};
+use crate::store::{DeliveryView, Store, StoreError};
 use crate::supervise::Legacy;
 
 /// What was left: for supervision, and open incidents with who was told of them.
@@ -24,7 +24,7 @@ pub(super) struct Left {
 
 /// Reads it. After a clean end programs begin anew, so only incidents are taken over.
 pub(super) fn read(store: &Store, state_dir: &Path) -> Result<Left, StoreError> {
-    let incidents = open_incidents(store)?;
+    let incidents = known_incidents(store)?;
     if store.was_clean() != Some(false) {
         return Ok(Left {
             legacy: Legacy::default(),
@@ -138,23 +138,52 @@ fn pipe_of(pid: u32, state_dir: &Path) -> Option<PipeId> {
         .find_map(|path| PipeId::of_path(state_dir, &path))
 }
 
-fn open_incidents(store: &Store) -> Result<Vec<OpenIncident>, StoreError> {
-    let open = store.open_incidents()?;
-    let ids: Vec<_> = open.iter().map(|incident| incident.id).collect();
+/// Those that are open, and those that resolved so lately that another one would be a relapse.
+fn known_incidents(store: &Store) -> Result<Vec<OpenIncident>, StoreError> {
+    let since =
+        clock::wall().millis() - i64::try_from(limits::FLAP_WINDOW.as_millis()).unwrap_or(0);
+    let mut known = store.resolved_since(Wall::from_millis(since))?;
+    // The latest is last: of several of a kind it counts.
+    known.reverse();
+    known.extend(store.open_incidents()?);
+    let ids: Vec<_> = known.iter().map(|incident| incident.id).collect();
     let deliveries = store.deliveries_of(&ids)?;
-    Ok(open
+    Ok(known
         .into_iter()
         .map(|incident| {
-            let mut told: Vec<Arc<str>> = deliveries
-                .iter()
-                .filter(|delivery| delivery.incident == Some(incident.id))
-                .map(|delivery| Arc::from(delivery.target.as_str()))
-                .collect();
-            told.sort();
-            told.dedup();
-            OpenIncident { incident, told }
+            let id = Some(incident.id);
+            let of_it = deliveries.iter().filter(|d| d.incident == id);
+            let mut stored = OpenIncident {
+                incident,
+                told: Vec::new(),
+                held: Vec::new(),
+            };
+            of_it.for_each(|delivery| note(&mut stored, delivery));
+            stored
         })
         .collect())
+}
+
+fn note(stored: &mut OpenIncident, delivery: &DeliveryView) {
+    let target: Arc<str> = Arc::from(delivery.target.as_str());
+    if let Some(by) = delivery.held {
+        let row = delivery.id;
+        return stored.held.push(Held { target, row, by });
+    }
+    let (at, severity) = (delivery.id.time(), delivery.severity);
+    match stored.told.iter_mut().find(|t| t.target == target) {
+        Some(told) => {
+            told.at = told.at.max(at);
+            told.severity = told.severity.max(severity);
+            told.times = told.times.saturating_add(1);
+        }
+        None => stored.told.push(Told {
+            target,
+            at,
+            severity,
+            times: 1,
+        }),
+    }
 }
 
 /// Supervision adds what became of the runs.

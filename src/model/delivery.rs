@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::event::{Event, Severity};
+use super::hold::Hold;
 use super::incident::Incident;
 use crate::clock::Wall;
 use crate::ids::{DeliveryId, EventId, IncidentId};
@@ -25,6 +26,8 @@ pub struct NewDelivery {
     pub severity: Severity,
     /// The first moment it may be sent.
     pub due: Wall,
+    /// Why it waits until then, when it is held back on purpose.
+    pub held: Option<Hold>,
     /// Past this it is given up as expired.
     pub expires_at: Wall,
 }

@@ -304,6 +304,9 @@ pub struct Facts {
     /// The target it is about.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
+    /// The rule it is about, as it is written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
     /// How many: programs stopped, records dropped, processes ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub count: Option<u64>,

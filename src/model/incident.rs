@@ -1,4 +1,4 @@
-//! Incidents: an interval in which something is wrong with an instance, opened by its first failure.
+//! Incidents: an interval in which something is wrong, opened by the first event that says so.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,10 +12,12 @@ use crate::ids::IncidentId;
 pub struct Incident {
     /// Its identity for life.
     pub id: IncidentId,
-    /// The instance it is about.
-    pub instance: InstanceName,
-    /// What is wrong: `crash`.
+    /// The instance it is about; none for what is wrong with a target, the storage or the supervisor.
+    pub instance: Option<InstanceName>,
+    /// What is wrong: `crash`, `unhealthy`, …
     pub condition: Condition,
+    /// Which rule is broken or which target fails.
+    pub subject: Option<String>,
     /// The highest severity it has had.
     pub severity: Severity,
     /// Open, or how it ended.
@@ -30,37 +32,55 @@ pub struct Incident {
     pub seq: u64,
     /// Failures so far, which lengthen the wait for recovery.
     pub failures: u32,
+    /// 1, or one more than that of the incident of the same kind that recovered shortly before: above 1 it flaps.
+    pub cycle: u32,
     /// Why it resolved: `recovered`, `stopped`, `removed`.
     pub cause: Option<String>,
 }
 
-/// What is wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Condition {
+macro_rules! conditions {
+    ($($(#[$doc:meta])* $name:ident = $text:literal;)*) => {
+        /// What is wrong.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(rename_all = "lowercase")]
+        pub enum Condition { $($(#[$doc])* $name,)* }
+
+        impl Condition {
+            /// The name in the database and in JSON.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $text,)* }
+            }
+        }
+
+        impl std::str::FromStr for Condition {
+            type Err = ();
+
+            fn from_str(text: &str) -> Result<Self, ()> {
+                match text {
+                    $($text => Ok(Self::$name),)*
+                    _ => Err(()),
+                }
+            }
+        }
+    };
+}
+
+conditions! {
     /// The program fails: crashes, cannot be spawned, is fatal.
-    Crash,
-}
-
-impl Condition {
-    /// The name in the database and in JSON.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Crash => "crash",
-        }
-    }
-}
-
-impl std::str::FromStr for Condition {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        match text {
-            "crash" => Ok(Self::Crash),
-            _ => Err(()),
-        }
-    }
+    Crash = "crash";
+    /// A probe fails.
+    Unhealthy = "unhealthy";
+    /// It runs and does nothing.
+    Stalled = "stalled";
+    /// A rule is broken.
+    Rule = "rule";
+    /// A target takes no messages.
+    Target = "target";
+    /// The database or the log disk fails.
+    Storage = "storage";
+    /// The supervisor itself is short of something.
+    Supervisor = "supervisor";
 }
 
 /// Whether it is over.

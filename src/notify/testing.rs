@@ -203,8 +203,9 @@ pub(super) fn crash() -> Event {
 pub(super) fn incident(id: IncidentId) -> Incident {
     Incident {
         id,
-        instance: InstanceName::indexed("web", 0),
+        instance: Some(InstanceName::indexed("web", 0)),
         condition: Condition::Crash,
+        subject: None,
         severity: crate::model::event::Severity::Warning,
         state: IncidentState::Open,
         opened_at: Wall::from_millis(1_767_323_040_000),
@@ -212,6 +213,7 @@ pub(super) fn incident(id: IncidentId) -> Incident {
         events: 2,
         seq: 7,
         failures: 1,
+        cycle: 1,
         cause: None,
     }
 }

@@ -69,6 +69,11 @@ impl Store {
         self.read(queries::incidents::open)
     }
 
+    /// The incidents that resolved at `since` or later, the latest first.
+    pub fn resolved_since(&self, since: Wall) -> Result<Vec<Incident>, StoreError> {
+        self.read(|db| queries::incidents::resolved_since(db, since))
+    }
+
     /// The state of every known instance, in one statement.
     pub fn instance_states(&self) -> Result<Vec<InstanceState>, StoreError> {
         self.read(queries::instances::every)

@@ -338,7 +338,10 @@ impl Writer {
         counters.record_transactions.one();
         *self.shared.generation.lock() += 1;
         self.shared.changed.notify_all();
-        if writes.iter().any(|w| !w.deliveries.is_empty()) {
+        if writes
+            .iter()
+            .any(|w| !w.deliveries.is_empty() || !w.withdrawn.is_empty())
+        {
             wake(&self.wakers);
         }
     }
@@ -468,6 +471,9 @@ fn put(tx: &Tx<'_>, write: &Write) -> Result<(), StoreError> {
     put_record(tx, &write.record, write)?;
     if let Some(incident) = &write.incident {
         queries::incidents::upsert(tx, incident)?;
+    }
+    for withdrawal in &write.withdrawn {
+        queries::deliveries::withdraw(tx, withdrawal)?;
     }
     for delivery in &write.deliveries {
         queries::deliveries::insert(tx, delivery)?;

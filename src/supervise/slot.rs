@@ -11,6 +11,7 @@ use super::launch::Launching;
 use super::machine::health::Vitals;
 use super::machine::{Down, Input, Instance, State};
 use super::notify::Notify;
+use super::poke::Signalled;
 use super::reload::Place;
 use super::tree::Root;
 use super::wallclock::Planned;
@@ -40,6 +41,8 @@ pub(super) struct Slot {
     pub was_ready: Option<RunId>,
     /// Who asked for what is under way.
     pub asked_by: Option<String>,
+    /// The last signal a person sent it.
+    pub signalled: Option<Signalled>,
     /// KILL was needed in the stop under way.
     pub was_killed: bool,
     /// It was up when the supervisor began to stop, and this is what was wanted of it: the shutdown is nobody's
@@ -111,6 +114,7 @@ impl Slot {
             vitals: None,
             was_ready: None,
             asked_by: None,
+            signalled: None,
             was_killed: false,
             at_shutdown: None,
             waits_for: None,

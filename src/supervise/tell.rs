@@ -91,7 +91,13 @@ fn told(slot: &Slot, notice: &Notice, at: Moment) -> Told {
         }
         Notice::Ready(run) => (EventKind::ProgramReady, Some(*run), pid(slot)),
         Notice::Exited(ended) => (EventKind::ProgramExited, ended.run, facts_of(slot, ended)),
-        Notice::Crashed(ended) => (EventKind::ProgramCrashed, ended.run, facts_of(slot, ended)),
+        Notice::Crashed(ended) => {
+            let facts = Facts {
+                asked_by: signalled_by(slot, ended, at),
+                ..facts_of(slot, ended)
+            };
+            (EventKind::ProgramCrashed, ended.run, facts)
+        }
         Notice::Restarting(pause) => {
             let facts = Facts {
                 next_restart_s: Some(pause.as_secs_f64()),
@@ -206,6 +212,12 @@ fn facts_of(slot: &Slot, ended: &Ended) -> Facts {
         next_restart_s: ended.next.map(|pause| pause.as_secs_f64()),
         ..Facts::default()
     }
+}
+
+/// The person whose signal ended the run.
+fn signalled_by(slot: &Slot, ended: &Ended, at: Moment) -> Option<String> {
+    let (run, exit) = (ended.run?, ended.exit.as_ref()?);
+    slot.signalled.as_ref()?.blamed(run, exit, at.mono)
 }
 
 fn uptime(slot: &Slot, at: Moment) -> Option<f64> {

@@ -159,6 +159,7 @@ fn told(turn: &Turn) -> Record {
     event.run = Some(turn.run);
     event.facts = Facts {
         cause: Some(words(turn)),
+        rule: Some(turn.rule.when.to_string()),
         ..Facts::default()
     };
     Record::from(event)

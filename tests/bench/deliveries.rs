@@ -94,12 +94,14 @@ fn fill(state_dir: &Path, targets: usize) {
             target: format!("hook{}", number % targets).into(),
             severity: Severity::Info,
             due: now,
+            held: None,
             expires_at: now + Duration::from_hours(1),
         };
         store.record(Write {
             record: Record::from(event),
             incident: None,
             deliveries: vec![delivery],
+            withdrawn: vec![],
         });
     }
     let closed = store.close(Duration::from_secs(30));

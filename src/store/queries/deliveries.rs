@@ -9,14 +9,18 @@ use super::{int, json, parse, parse_opt, row_limit, wall, wall_opt};
 use crate::clock::Wall;
 use crate::ids::{DeliveryId, EventId, IncidentId};
 use crate::model::delivery::{DeliveryState, Leased, NewDelivery, Settlement, Verdict};
+use crate::model::event::Severity;
+use crate::model::hold::{Hold, Withdrawal};
 use crate::store::error::StoreError;
 use crate::store::tx::{Db, Tx, statements};
 
 statements! {
     INSERT = seek "store a delivery",
-        "INSERT INTO deliveries (id, event, incident, target, severity, state, due, expires_at)
-         VALUES (:id, :event, :incident, :target, :severity, 'pending', :due, :expires_at)
+        "INSERT INTO deliveries (id, event, incident, target, severity, state, due, expires_at, held)
+         VALUES (:id, :event, :incident, :target, :severity, 'pending', :due, :expires_at, :held)
          ON CONFLICT (id) DO NOTHING";
+    WITHDRAW = seek "take back a held delivery",
+        "DELETE FROM deliveries WHERE id = ?1 AND state = 'pending' AND held IS NOT NULL AND attempts = 0";
     // INDEXED BY: without statistics SQLite takes the wider index and sorts, or walks all that wait.
     //
     // The oldest of each target that is due and not behind an unfinished one of its incident. LEFT JOIN: a
@@ -107,8 +111,12 @@ pub struct DeliveryView {
     pub incident: Option<IncidentId>,
     /// Where it goes.
     pub target: String,
+    /// Of the event.
+    pub severity: Severity,
     /// Where it stands.
     pub state: DeliveryState,
+    /// Why it waits, when it is held back on purpose.
+    pub held: Option<Hold>,
     /// Attempts that count against the schedule.
     pub attempts: u32,
     /// When it is tried next, while it waits.
@@ -157,9 +165,19 @@ pub(in crate::store) fn insert(tx: &Tx<'_>, new: &NewDelivery) -> Result<(), Sto
             ":severity": new.severity.as_str(),
             ":due": new.due.millis(),
             ":expires_at": new.expires_at.millis(),
+            ":held": new.held.map(Hold::to_text),
         },
     )?;
     Ok(())
+}
+
+/// Takes a held delivery back. One that has gone its way is ended by what stands in for it.
+pub(in crate::store) fn withdraw(tx: &Tx<'_>, withdrawal: &Withdrawal) -> Result<(), StoreError> {
+    let taken = tx.execute(WITHDRAW, [withdrawal.row.to_string()])?;
+    match &withdrawal.or_else {
+        Some(instead) if taken == 0 => insert(tx, instead),
+        Some(_) | None => Ok(()),
+    }
 }
 
 /// Expires what is too old, then leases for each of `targets` its oldest delivery that may go.
@@ -382,7 +400,12 @@ fn read(row: &Row<'_>) -> rusqlite::Result<DeliveryView> {
         event: parse(row, "event")?,
         incident: parse_opt(row, "incident")?,
         target: row.get("target")?,
+        severity: parse(row, "severity")?,
         state,
+        held: row
+            .get::<_, Option<String>>("held")?
+            .filter(|_| state == DeliveryState::Pending)
+            .and_then(|text| Hold::parse(&text)),
         attempts: row.get("attempts")?,
         next_attempt_at: wall_opt(row, "due")?.filter(|_| waits),
         expires_at: wall(row, "expires_at")?,

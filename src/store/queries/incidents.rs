@@ -14,16 +14,18 @@ use crate::store::tx::{Db, Tx, statements};
 
 statements! {
     UPSERT = seek "store an incident",
-        "INSERT INTO incidents (id, program, slot, condition, severity, state, opened_at, resolved_at, events,
-           seq, failures, cause)
-         VALUES (:id, :program, :slot, :condition, :severity, :state, :opened_at, :resolved_at, :events,
-           :seq, :failures, :cause)
+        "INSERT INTO incidents (id, program, slot, condition, subject, severity, state, opened_at, resolved_at,
+           events, seq, failures, cycle, cause)
+         VALUES (:id, :program, :slot, :condition, :subject, :severity, :state, :opened_at, :resolved_at,
+           :events, :seq, :failures, :cycle, :cause)
          ON CONFLICT (id) DO UPDATE SET severity = excluded.severity, state = excluded.state,
            resolved_at = excluded.resolved_at, events = excluded.events, seq = excluded.seq,
            failures = excluded.failures, cause = excluded.cause
          WHERE excluded.seq >= incidents.seq";
     OPEN = seek "read the open incidents",
         "SELECT * FROM incidents WHERE state = 'open' AND id > '' ORDER BY id";
+    RESOLVED_SINCE = seek "read what resolved lately",
+        "SELECT * FROM incidents WHERE state = 'resolved' AND resolved_at >= ?1 ORDER BY resolved_at DESC LIMIT ?2";
     NEWEST = seek "read incidents",
         "SELECT * FROM incidents WHERE id > '' AND opened_at >= ?1 ORDER BY id DESC LIMIT ?2";
     NEWEST_OF = seek "read incidents of programs",
@@ -46,9 +48,11 @@ pub struct IncidentFilter {
 #[derive(Serialize, Deserialize)]
 struct Snapshot {
     id: IncidentId,
-    program: std::sync::Arc<str>,
+    program: Option<std::sync::Arc<str>>,
     slot: Option<u16>,
     condition: Condition,
+    #[serde(default)]
+    subject: Option<String>,
     severity: Severity,
     state: IncidentState,
     opened_at: i64,
@@ -56,15 +60,26 @@ struct Snapshot {
     events: u64,
     seq: u64,
     failures: u32,
+    #[serde(default = "first")]
+    cycle: u32,
     cause: Option<String>,
+}
+
+/// What was stored before incidents were seen to flap.
+fn first() -> u32 {
+    1
 }
 
 pub(super) fn snapshot(incident: &Incident) -> String {
     json(&Snapshot {
         id: incident.id,
-        program: std::sync::Arc::clone(incident.instance.program()),
-        slot: incident.instance.index(),
+        program: incident
+            .instance
+            .as_ref()
+            .map(|i| std::sync::Arc::clone(i.program())),
+        slot: incident.instance.as_ref().and_then(InstanceName::index),
         condition: incident.condition,
+        subject: incident.subject.clone(),
         severity: incident.severity,
         state: incident.state,
         opened_at: incident.opened_at.millis(),
@@ -72,6 +87,7 @@ pub(super) fn snapshot(incident: &Incident) -> String {
         events: incident.events,
         seq: incident.seq,
         failures: incident.failures,
+        cycle: incident.cycle,
         cause: incident.cause.clone(),
     })
 }
@@ -80,11 +96,12 @@ pub(super) fn read_snapshot(text: &str) -> rusqlite::Result<Incident> {
     let stored: Snapshot = read_json(text)?;
     Ok(Incident {
         id: stored.id,
-        instance: match stored.slot {
-            None => InstanceName::single(stored.program),
-            Some(index) => InstanceName::indexed(stored.program, index),
-        },
+        instance: stored.program.map(|program| match stored.slot {
+            None => InstanceName::single(program),
+            Some(index) => InstanceName::indexed(program, index),
+        }),
         condition: stored.condition,
+        subject: stored.subject,
         severity: stored.severity,
         state: stored.state,
         opened_at: Wall::from_millis(stored.opened_at),
@@ -92,6 +109,7 @@ pub(super) fn read_snapshot(text: &str) -> rusqlite::Result<Incident> {
         events: stored.events,
         seq: stored.seq,
         failures: stored.failures,
+        cycle: stored.cycle,
         cause: stored.cause,
     })
 }
@@ -102,9 +120,10 @@ pub(in crate::store) fn upsert(tx: &Tx<'_>, incident: &Incident) -> Result<(), S
         UPSERT,
         named_params! {
             ":id": incident.id.to_string(),
-            ":program": incident.instance.program().as_ref(),
-            ":slot": slot(&incident.instance),
+            ":program": incident.instance.as_ref().map(|i| i.program().as_ref()),
+            ":slot": incident.instance.as_ref().map(slot),
             ":condition": incident.condition.as_str(),
+            ":subject": incident.subject,
             ":severity": incident.severity.as_str(),
             ":state": incident.state.as_str(),
             ":opened_at": incident.opened_at.millis(),
@@ -112,6 +131,7 @@ pub(in crate::store) fn upsert(tx: &Tx<'_>, incident: &Incident) -> Result<(), S
             ":events": int(incident.events),
             ":seq": int(incident.seq),
             ":failures": incident.failures,
+            ":cycle": incident.cycle,
             ":cause": incident.cause,
         },
     )?;
@@ -121,6 +141,18 @@ pub(in crate::store) fn upsert(tx: &Tx<'_>, incident: &Incident) -> Result<(), S
 /// The open ones, oldest first.
 pub(in crate::store) fn open(db: Db<'_>) -> Result<Vec<Incident>, StoreError> {
     db.rows(OPEN, [], read)
+}
+
+/// Those that resolved at `since` or later, the latest first.
+pub(in crate::store) fn resolved_since(
+    db: Db<'_>,
+    since: Wall,
+) -> Result<Vec<Incident>, StoreError> {
+    db.rows(
+        RESOLVED_SINCE,
+        params![since.millis(), row_limit(usize::MAX)],
+        read,
+    )
 }
 
 /// The newest that match, newest first.
@@ -145,8 +177,9 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Incident> {
     let state: String = row.get("state")?;
     Ok(Incident {
         id: parse(row, "id")?,
-        instance: super::instance(row)?,
+        instance: super::instance_opt(row)?,
         condition: parse(row, "condition")?,
+        subject: row.get("subject")?,
         severity: parse(row, "severity")?,
         state: match state.as_str() {
             "open" => IncidentState::Open,
@@ -163,6 +196,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Incident> {
         events: unsigned(row, "events")?,
         seq: unsigned(row, "seq")?,
         failures: row.get("failures")?,
+        cycle: row.get("cycle")?,
         cause: row.get("cause")?,
     })
 }

@@ -57,6 +57,13 @@ fn instance(row: &Row<'_>) -> rusqlite::Result<InstanceName> {
     Ok(InstanceName::indexed(program, index))
 }
 
+fn instance_opt(row: &Row<'_>) -> rusqlite::Result<Option<InstanceName>> {
+    match row.get::<_, Option<String>>("program")? {
+        Some(_) => instance(row).map(Some),
+        None => Ok(None),
+    }
+}
+
 /// What cannot be a column's value: found only in a file that other hands have written to.
 #[derive(Debug, thiserror::Error)]
 #[error("not a value of this column: {0}")]

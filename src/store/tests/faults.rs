@@ -14,6 +14,11 @@ use crate::store::{EventFilter, Store, StoreError, StoreHealth};
 fn limit_pages(store: &Store, limit: Option<u32>) {
     store.on_writer(move |conn| {
         let pages = limit.unwrap_or(1_000_000);
+        if limit.is_some() {
+            // Pages that an earlier version of the schema has left free would take records still.
+            conn.execute_batch("PRAGMA incremental_vacuum")
+                .expect("no page is free");
+        }
         conn.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))
             .expect("set");
     });

@@ -2,6 +2,7 @@
 
 mod crash;
 mod faults;
+mod holds;
 mod opening;
 mod outbox;
 mod plans;
@@ -96,8 +97,9 @@ fn write(kind: EventKind, seconds: u32) -> Write {
 fn incident(id: IncidentId, seq: u64) -> Incident {
     Incident {
         id,
-        instance: web(),
+        instance: Some(web()),
         condition: Condition::Crash,
+        subject: None,
         severity: Severity::Warning,
         state: IncidentState::Open,
         opened_at: at(0),
@@ -105,6 +107,7 @@ fn incident(id: IncidentId, seq: u64) -> Incident {
         events: seq,
         seq,
         failures: 1,
+        cycle: 1,
         cause: None,
     }
 }
@@ -117,6 +120,7 @@ fn delivery(event: EventId, incident: Option<IncidentId>, target: &str, due: u32
         target: target.into(),
         severity: Severity::Warning,
         due: at(due),
+        held: None,
         expires_at: at(due + 1_000),
     }
 }
@@ -132,6 +136,7 @@ fn told(incident_id: IncidentId, seq: u32, targets: &[&str]) -> Write {
         record: Record::from(event),
         incident: Some(incident(incident_id, u64::from(seq))),
         deliveries,
+        withdrawn: Vec::new(),
     }
 }
 
