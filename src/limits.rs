@@ -892,3 +892,15 @@ const _: () = assert!(
     "1,000 records cost at most 20 transactions"
 );
 const _: () = assert!(STORE_WRITES_PER_COMMIT <= STORE_WRITES_MAX);
+
+/// The shortest interval between two signs of life.
+pub const HEARTBEAT_INTERVAL_MIN: Duration = Duration::from_secs(1);
+
+/// A sign of life that was not taken is given again this soon, or at the next beat if that is earlier.
+pub const HEARTBEAT_RETRY: Duration = Duration::from_secs(10);
+
+/// How long supervision may take to answer before no sign of life is given for it.
+pub const HEARTBEAT_ANSWER: Duration = Duration::from_secs(5);
+
+/// How long the end waits for the heartbeat's thread.
+pub const HEARTBEAT_END_MAX: Duration = Duration::from_millis(200);

@@ -11,7 +11,7 @@ use crate::model::settings::{
     CheckpointSettings, ControlSettings, Durability, LogFormat, LogSettings, MaxAge,
     MetricsSettings, NotifySettings, Settings, StoreSettings, SupervisorSettings,
 };
-use crate::model::target::{BreakerPolicy, ProviderSpec, RatePolicy, TargetSpec};
+use crate::model::target::{BreakerPolicy, Discord, ProviderSpec, RatePolicy, TargetSpec, Webhook};
 use crate::secret::Secret;
 
 pub(crate) fn settings(routes: Vec<RouteSpec>, max_age: MaxAge) -> Settings {
@@ -28,13 +28,13 @@ pub(crate) fn settings(routes: Vec<RouteSpec>, max_age: MaxAge) -> Settings {
         targets: vec![
             target(
                 "hook",
-                ProviderSpec::Webhook {
+                ProviderSpec::Webhook(Webhook {
                     url: url(),
                     secrets: vec![],
                     headers: vec![],
-                },
+                }),
             ),
-            target("chat", ProviderSpec::Discord { url: url() }),
+            target("chat", ProviderSpec::Discord(Discord { url: url() })),
         ],
         routes,
         notify: NotifySettings {
@@ -58,6 +58,7 @@ pub(crate) fn settings(routes: Vec<RouteSpec>, max_age: MaxAge) -> Settings {
         control: ControlSettings {
             socket: PathBuf::from("/run/jikimi.sock"),
         },
+        heartbeat: None,
         log: LogSettings {
             level: log::LevelFilter::Info,
             format: LogFormat::Text,

@@ -19,7 +19,7 @@ use crate::model::incident::IncidentState;
 use crate::model::name;
 use crate::model::route::RouteSpec;
 use crate::model::settings::{MaxAge, Settings};
-use crate::model::target::ProviderSpec;
+use crate::model::target::Audience;
 
 /// The routes and targets of the configuration, ready to be asked.
 #[derive(Clone, Debug)]
@@ -42,23 +42,6 @@ pub(super) struct Destination {
     pub(super) audience: Audience,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Audience {
-    /// Hears every event of what it was told.
-    Machine,
-    /// Hears what is news to a person.
-    Chat,
-}
-
-const fn audience(provider: &ProviderSpec) -> Audience {
-    match provider {
-        ProviderSpec::Webhook { .. } => Audience::Machine,
-        ProviderSpec::Discord { .. }
-        | ProviderSpec::Slack { .. }
-        | ProviderSpec::Telegram { .. } => Audience::Chat,
-    }
-}
-
 impl Router {
     /// The routes of `settings`.
     #[must_use]
@@ -70,7 +53,7 @@ impl Router {
                 .iter()
                 .map(|t| Destination {
                     name: Arc::clone(&t.name),
-                    audience: audience(&t.provider),
+                    audience: t.provider.audience(),
                 })
                 .collect(),
             tags: settings

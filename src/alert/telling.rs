@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::damping::{Case, Wanted, Word, word};
 use super::flap::Key;
 use super::incident::Fold;
-use super::route::{Audience, Destination, Router};
+use super::route::{Destination, Router};
 use crate::clock::Wall;
 use crate::ids::IncidentId;
 use crate::limits;
@@ -15,6 +15,7 @@ use crate::model::delivery::NewDelivery;
 use crate::model::event::Severity;
 use crate::model::hold::{Hold, Withdrawal};
 use crate::model::incident::{Incident, IncidentState};
+use crate::model::target::Audience;
 use crate::model::write::{Held, OpenIncident, Told};
 
 /// What follows from an event for its targets.
@@ -84,7 +85,8 @@ impl Telling {
         let (wanted, thread) = known;
         let told = thread.of(&target.name);
         match target.audience {
-            Audience::Machine => {
+            // What keeps states hears of every change of one.
+            Audience::Machine | Audience::State => {
                 if told.is_some() || wanted != Wanted::No {
                     Word::Tell
                 } else {

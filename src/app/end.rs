@@ -33,6 +33,7 @@ use crate::text;
 
 /// Ends everything, or everything but the programs, and says how that went.
 pub(super) fn end(running: Running, coordinator: Coordinator, by: &str, ending: Ending) -> Ended {
+    running.heartbeat.stop();
     let Running {
         settings,
         files,

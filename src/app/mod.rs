@@ -24,6 +24,7 @@ mod commands;
 mod end;
 mod evidence;
 mod facts;
+mod heartbeat;
 mod legacy;
 mod notices;
 mod ports;

@@ -239,6 +239,7 @@ fn apply(
         .notify
         .configure(settings.targets.clone(), name.into());
     running.identity.reloaded(name);
+    running.heartbeat.configure(settings.heartbeat.as_ref());
     running.metrics.watch_host(settings.metrics.interval);
     running.store.keep_raw_for(settings.metrics.retention_raw);
     let (reply, done) = bounded(1);

@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use super::RunOptions;
 use super::evidence::{ProgramHints, Witnesses, enrich};
 use super::facts::{Identity, Issues};
+use super::heartbeat::Heartbeat;
 use super::legacy::{self, Left};
 use super::notices::Notices;
 use super::ports::{HolderKeeper, StoreOutbox, StoreSink, SupervisionPorts};
@@ -103,6 +104,7 @@ pub(super) struct Running {
     pub hints: ProgramHints,
     /// Taken by who serves.
     pub reloader: Option<Reloader>,
+    pub heartbeat: Heartbeat,
 }
 
 /// Starts everything.
@@ -121,64 +123,93 @@ pub(super) fn start(
     let (orders, commands) = bounded(limits::CONTROL_COMMANDS);
     rooms.identity.scanned(definitions.counts());
     let sources = rooms.sources(orders);
-    let reloader = Reloader::new(definitions);
+    let heartbeat = rooms.heartbeat(&ground.settings, &supervisor);
     let (server, registration) = open_control(&ground.settings, sources, &rooms.issues);
     log::info!(
         "{} supervises {} instances; Ctrl-C stops everything",
         ground.settings.supervisor.name,
         instances(&ground.settings),
     );
-    let Ground {
-        settings,
-        files,
-        terminal,
-        signals,
-        pressed,
-        lock,
-    } = ground;
-    let Rooms {
-        store,
-        logs,
-        holder,
-        metrics,
-        journal,
-        journal_thread,
-        notify,
-        board,
-        probes,
-        relay,
-        identity,
-        hints,
-        ..
-    } = rooms;
-    Ok(Running {
-        settings,
-        files,
-        terminal,
-        signals,
-        pressed,
-        store,
-        logs,
-        holder,
-        metrics,
-        journal,
-        journal_thread,
-        notify,
-        board,
+    let begun = Begun {
         supervisor,
         supervisor_thread,
-        probes,
-        relay,
         commands,
         server,
         registration,
-        lock,
         idle,
-        failed: Vec::new(),
-        identity,
-        hints,
-        reloader: Some(reloader),
-    })
+        reloader: Reloader::new(definitions),
+        heartbeat,
+    };
+    Ok(begun.with(ground, rooms))
+}
+
+/// What was begun with the rooms.
+struct Begun {
+    supervisor: Supervisor,
+    supervisor_thread: JoinHandle<()>,
+    commands: Receiver<Command>,
+    server: Option<Server>,
+    registration: Option<Registration>,
+    idle: Receiver<Vec<InstanceName>>,
+    reloader: Reloader,
+    heartbeat: Heartbeat,
+}
+
+impl Begun {
+    fn with(self, ground: Ground, rooms: Rooms) -> Running {
+        let Ground {
+            settings,
+            files,
+            terminal,
+            signals,
+            pressed,
+            lock,
+        } = ground;
+        let Rooms {
+            store,
+            logs,
+            holder,
+            metrics,
+            journal,
+            journal_thread,
+            notify,
+            board,
+            probes,
+            relay,
+            identity,
+            hints,
+            ..
+        } = rooms;
+        Running {
+            settings,
+            files,
+            terminal,
+            signals,
+            pressed,
+            store,
+            logs,
+            holder,
+            metrics,
+            journal,
+            journal_thread,
+            notify,
+            board,
+            supervisor: self.supervisor,
+            supervisor_thread: self.supervisor_thread,
+            probes,
+            relay,
+            commands: self.commands,
+            server: self.server,
+            registration: self.registration,
+            lock,
+            idle: self.idle,
+            failed: Vec::new(),
+            identity,
+            hints,
+            reloader: Some(self.reloader),
+            heartbeat: self.heartbeat,
+        }
+    }
 }
 
 /// Rung when all work is done, if somebody waits for that.
@@ -356,6 +387,13 @@ impl Rooms {
             probes: Arc::clone(&self.probes),
             signs: self.signs.clone(),
         }
+    }
+
+    fn heartbeat(&self, settings: &Settings, supervisor: &Supervisor) -> Heartbeat {
+        let (board, issues) = (Arc::clone(&self.board), self.issues.clone());
+        let heartbeat = Heartbeat::new(supervisor.clone(), board, issues);
+        heartbeat.configure(settings.heartbeat.as_ref());
+        heartbeat
     }
 
     fn sources(&self, commands: Sender<Command>) -> Sources {

@@ -11,7 +11,7 @@ use super::fields::{Block, Document, Fields};
 use super::load::{Gathered, known_names};
 use super::read::Reader;
 use super::source::{At, Sources};
-use super::{depends, programs, targets};
+use super::{depends, heartbeat, programs, targets};
 use crate::limits;
 use crate::model::event::{EventKind, Severity};
 use crate::model::name::matches;
@@ -71,6 +71,7 @@ pub(super) fn check(path: &Path, env: &Env, gathered: &Gathered) -> Checked {
     unused(&mut odd, document);
     let supervisor = supervisor(root, env, &path);
     let control = control(&mut reader, root, &supervisor);
+    let heartbeat = heartbeat::heartbeat(&mut reader, root);
     let settings = Settings {
         path,
         supervisor,
@@ -82,6 +83,7 @@ pub(super) fn check(path: &Path, env: &Env, gathered: &Gathered) -> Checked {
         store: store(root),
         checkpoint: checkpoint(root),
         control,
+        heartbeat,
         log: log(root),
     };
     Checked {

@@ -21,6 +21,7 @@ pub mod example;
 pub mod fault;
 mod fields;
 mod files;
+mod heartbeat;
 pub mod keys;
 mod lists;
 mod load;

@@ -15,7 +15,8 @@ use crate::model::settings::{
     Settings, StoreSettings, SupervisorSettings,
 };
 use crate::model::status::PhaseName;
-use crate::model::target::{ProviderSpec, TargetSpec};
+use crate::model::target::{Part, ProviderSpec, TargetSpec};
+use crate::secret::Secret;
 
 /// Where an instance stands at the moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,6 +123,7 @@ fn root(settings: &Settings) -> BTreeMap<&'static str, String> {
         store,
         checkpoint,
         control,
+        heartbeat,
         log,
     } = settings;
     let SupervisorSettings {
@@ -150,7 +152,8 @@ fn root(settings: &Settings) -> BTreeMap<&'static str, String> {
     } = checkpoint;
     let ControlSettings { socket } = control;
     let LogSettings { level, format } = log;
-    let values: [(&'static str, &dyn std::fmt::Debug); 19] = [
+    let beats = heartbeat.as_ref();
+    let values: [(&'static str, &dyn std::fmt::Debug); 23] = [
         ("supervisor.name", name),
         ("supervisor.state_dir", state_dir),
         ("supervisor.shutdown_timeout", shutdown_timeout),
@@ -168,6 +171,10 @@ fn root(settings: &Settings) -> BTreeMap<&'static str, String> {
         ("checkpoint.interval", checkpoint_interval),
         ("checkpoint.batch", batch),
         ("control.socket", socket),
+        ("heartbeat.url", &beats.map(|h| digest(&h.url))),
+        ("heartbeat.interval", &beats.map(|h| h.interval)),
+        ("heartbeat.timeout", &beats.map(|h| h.timeout)),
+        ("heartbeat.method", &beats.map(|h| h.method)),
         ("log.level", level),
         ("log.format", format),
     ];
@@ -175,6 +182,12 @@ fn root(settings: &Settings) -> BTreeMap<&'static str, String> {
     values
         .map(|(key, value)| (key, format!("{value:?}")))
         .collect()
+}
+
+/// What tells one secret from another without showing either.
+fn digest(secret: &Secret) -> Vec<u8> {
+    use sha2::Digest as _;
+    sha2::Sha256::digest(secret.expose()).to_vec()
 }
 
 #[cfg(test)]
@@ -229,50 +242,21 @@ fn target_keys(old: &TargetSpec, new: &TargetSpec) -> Vec<String> {
 }
 
 fn provider_keys(old: &ProviderSpec, new: &ProviderSpec) -> Vec<&'static str> {
-    if old == new {
-        return Vec::new();
+    if old.kind() != new.kind() {
+        return vec!["kind"];
     }
-    match (old, new) {
-        (
-            ProviderSpec::Webhook {
-                url,
-                secrets,
-                headers,
-            },
-            ProviderSpec::Webhook {
-                url: new_url,
-                secrets: new_secrets,
-                headers: new_headers,
-            },
-        ) => differing(&[
-            (url != new_url, "url"),
-            (secrets != new_secrets, "secret"),
-            (headers != new_headers, "headers"),
-        ]),
-        (
-            ProviderSpec::Telegram {
-                token,
-                chat_id,
-                api_url,
-            },
-            ProviderSpec::Telegram {
-                token: new_token,
-                chat_id: new_chat,
-                api_url: new_api,
-            },
-        ) => differing(&[
-            (token != new_token, "token"),
-            (chat_id != new_chat, "chat_id"),
-            (api_url != new_api, "api_url"),
-        ]),
-        _ if old.kind() == new.kind() => vec!["url"],
-        _ => vec!["kind"],
+    let (old, new) = (old.parts(), new.parts());
+    let mut keys: Vec<&'static str> = Vec::new();
+    for part in old.iter().chain(&new) {
+        let texts = |of: &[Part]| -> Vec<Secret> {
+            let same = of.iter().filter(|p| p.key == part.key);
+            same.map(|p| p.text.clone()).collect()
+        };
+        if !keys.contains(&part.key) && texts(&old) != texts(&new) {
+            keys.push(part.key);
+        }
     }
-}
-
-fn differing(keys: &[(bool, &'static str)]) -> Vec<&'static str> {
-    let changed = keys.iter().filter(|(is_changed, _)| *is_changed);
-    changed.map(|(_, key)| *key).collect()
+    keys
 }
 
 type Programs<'a> = (&'a [Arc<ProgramSpec>], &'a [Arc<ProgramSpec>]);

@@ -263,13 +263,17 @@ pub const KEYS: &[Key] = &[
     later("control.read_token", "Who may look."),
     later("control.supervisord", "Speaks to supervisorctl."),
 
+    now("heartbeat.url", Kind::SecretUrl, r#""${HEARTBEAT_URL}""#, "Who is given a sign of life at an interval, and raises the alarm when none comes.").or("nobody"),
+    usual("heartbeat.interval", span(limits::HEARTBEAT_INTERVAL_MIN), r#""1m""#, "From one sign of life to the next; `1s` at the least."),
+    usual("heartbeat.timeout", ATTEMPT, r#""10s""#, "One attempt at it."),
+    usual("heartbeat.method", words(&["get", "post"]), r#""get""#, "`post` sends a line with it that says how many programs are up."),
+
     usual("log.level", words(&["error", "warn", "info", "debug", "trace", "off"]), r#""info""#, "The least important records of the supervisor's own log that are shown."),
     usual("log.format", words(&["text", "json"]), r#""text""#, "How they are written.").fixed(),
 
     later("cache", "What is kept in memory."),
     later("flags", "Optional costs."),
     later("maintenance", "Times of quiet."),
-    later("heartbeat", "A sign of life to others."),
     later("health", "Checks of the supervisor itself."),
 ];
 

@@ -4,7 +4,9 @@ use super::fault::wrong;
 use super::fields::{Block, Fields};
 use super::read::{Reader, Typed};
 use crate::model::settings::NotifySettings;
-use crate::model::target::{BreakerPolicy, ProviderSpec, RatePolicy, TargetSpec};
+use crate::model::target::{
+    BreakerPolicy, Discord, ProviderSpec, RatePolicy, Slack, TargetSpec, Telegram, Webhook,
+};
 use crate::secret::Secret;
 use crate::text;
 
@@ -35,18 +37,18 @@ fn provider(fields: &Fields) -> Option<ProviderSpec> {
     let secret = |path: &str| fields.secrets(path).first().cloned();
     let url = || secret("target.*.url");
     match kind.as_str() {
-        "webhook" => Some(ProviderSpec::Webhook {
+        "webhook" => Some(ProviderSpec::Webhook(Webhook {
             url: url()?,
             secrets: fields.secrets("target.*.secret").to_vec(),
             headers: headers(fields),
-        }),
-        "discord" => Some(ProviderSpec::Discord { url: url()? }),
-        "slack" => Some(ProviderSpec::Slack { url: url()? }),
-        "telegram" => Some(ProviderSpec::Telegram {
+        })),
+        "discord" => Some(ProviderSpec::Discord(Discord { url: url()? })),
+        "slack" => Some(ProviderSpec::Slack(Slack { url: url()? })),
+        "telegram" => Some(ProviderSpec::Telegram(Telegram {
             token: secret("target.*.token")?,
             chat_id: fields.text_written("target.*.chat_id")?,
             api_url: fields.text("target.*.api_url"),
-        }),
+        })),
         _ => None,
     }
 }
@@ -61,11 +63,11 @@ fn headers(fields: &Fields) -> Vec<(String, Secret)> {
 /// What a provider takes without complaint, as its documentation or its users say.
 fn usual_rate(provider: &ProviderSpec) -> RatePolicy {
     let (burst, per_minute) = match provider {
-        ProviderSpec::Webhook { .. } => (10, 300),
-        ProviderSpec::Discord { .. } => (5, 30),
-        ProviderSpec::Slack { .. } => (3, 60),
+        ProviderSpec::Webhook(_) => (10, 300),
+        ProviderSpec::Discord(_) => (5, 30),
+        ProviderSpec::Slack(_) => (3, 60),
         // A group's limit, which is the lowest: what a chat is cannot be seen from its number alone.
-        ProviderSpec::Telegram { .. } => (3, 20),
+        ProviderSpec::Telegram(_) => (3, 20),
     };
     RatePolicy { burst, per_minute }
 }

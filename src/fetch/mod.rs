@@ -9,6 +9,7 @@ mod address;
 mod check;
 mod error;
 mod exchange;
+mod method;
 mod resolver;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -24,8 +25,9 @@ use ureq::tls::TlsConfig;
 use ureq::unversioned::transport::{Connector, RustlsConnector};
 
 pub use self::error::{FetchError, Phase};
+pub use self::method::Method;
 pub(crate) use self::resolver::Lookup;
-use crate::clock::{self, Mono};
+use crate::clock;
 use crate::limits;
 use crate::secret::Secret;
 
@@ -116,29 +118,36 @@ impl Client {
         }
     }
 
+    /// Posts: see [`Self::send`].
+    ///
+    /// # Errors
+    /// As [`Self::send`].
+    pub fn post(&self, request: &Request<'_>) -> Result<Response, FetchError> {
+        self.send(Method::Post, request)
+    }
+
     /// Sends one request and reads its answer. A kept connection that turns out to have been closed before the
     /// request reached anybody is replaced once.
     ///
     /// # Errors
     /// There was no answer; see [`FetchError`]. No status is an error.
-    pub fn post(&self, request: &Request<'_>) -> Result<Response, FetchError> {
+    pub fn send(&self, method: Method, request: &Request<'_>) -> Result<Response, FetchError> {
         let deadline = clock::mono() + request.timeout.min(limits::ATTEMPT_MAX);
         let prepared = Prepared::new(request)?;
-        match self.send(&prepared, request.body, deadline) {
-            Err(FetchError::Closed | FetchError::Io(_)) if exchange::was_stale() => {
-                self.send(&prepared, request.body, deadline)
-            }
+        let once = || {
+            exchange::begin(deadline);
+            self.exchange(method, &prepared, request.body)
+        };
+        match once() {
+            Err(FetchError::Closed | FetchError::Io(_)) if exchange::was_stale() => once(),
             result => result,
         }
     }
 
-    fn send(&self, to: &Prepared, body: &[u8], until: Mono) -> Result<Response, FetchError> {
-        exchange::begin(until);
-        let mut builder = self.agent.post(&to.uri);
-        for (name, value) in &to.headers {
-            builder = builder.header(name, value);
-        }
-        let response = builder.send(body).map_err(error::from_ureq)?;
+    fn exchange(&self, method: Method, to: &Prepared, body: &[u8]) -> Result<Response, FetchError> {
+        let response = method
+            .run(&self.agent, (&to.uri, &to.headers), body)
+            .map_err(error::from_ureq)?;
         let (parts, body) = response.into_parts();
         let headers = parts
             .headers

@@ -23,6 +23,8 @@ const TICK: Duration = Duration::from_millis(5);
 /// A request as the server read it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Seen {
+    /// `POST`, say.
+    pub(crate) method: String,
     /// The request target.
     pub(crate) path: String,
     /// Names in lower case.
@@ -334,17 +336,19 @@ fn read_request(stream: &mut &TcpStream) -> Option<Seen> {
     }
     let head = String::from_utf8_lossy(&head).into_owned();
     let mut lines = head.lines();
-    let path = lines.next()?.split(' ').nth(1)?.to_owned();
+    let mut words = lines.next()?.split(' ').map(str::to_owned);
+    let (method, path) = (words.next()?, words.next()?);
     let headers: Vec<(String, String)> = lines
         .filter_map(|l| l.split_once(": "))
         .map(|(n, v)| (n.to_ascii_lowercase(), v.to_owned()))
         .collect();
     let mut seen = Seen {
+        method,
         path,
         headers,
         body: String::new(),
     };
-    let mut body = vec![0; seen.header("content-length").parse().ok()?];
+    let mut body = vec![0; seen.header("content-length").parse().unwrap_or(0)];
     stream.read_exact(&mut body).ok()?;
     seen.body = String::from_utf8_lossy(&body).into_owned();
     Some(seen)

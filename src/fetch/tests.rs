@@ -48,6 +48,35 @@ fn an_answer_comes_back_whatever_its_status_and_the_connection_is_kept() {
 }
 
 #[test]
+fn every_method_reaches_its_server_by_the_same_rules() {
+    let server = Server::always(Answer::status(204));
+    let client = client();
+    let methods = [Method::Post, Method::Put, Method::Patch, Method::Delete];
+    for method in methods {
+        let request = Request {
+            url: &server.url("/m"),
+            headers: &[("x-token".to_owned(), Secret::new("tok"))],
+            body: b"hello",
+            timeout: WAIT_MAX,
+        };
+        let response = client.send(method, &request).expect("an answer");
+        assert_eq!(response.status, 204);
+    }
+    let seen = server.seen();
+    for (seen, method) in seen.iter().zip(methods) {
+        let body = if method == Method::Delete {
+            ""
+        } else {
+            "hello"
+        };
+        assert_eq!((&*seen.method, &*seen.body), (method.as_str(), body));
+        assert_eq!(seen.header("x-token"), "tok");
+    }
+    assert_eq!(seen.len(), 4);
+    assert_eq!(server.connections(), 1, "one connection carries all four");
+}
+
+#[test]
 fn a_redirect_is_returned_and_not_followed() {
     let server = Server::always(Answer::header(302, "location", "/elsewhere"));
     let response = post(&client(), &server.url("/"), WAIT_MAX).expect("an answer");

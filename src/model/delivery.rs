@@ -98,13 +98,40 @@ impl std::str::FromStr for DeliveryState {
     }
 }
 
+/// A message as its target knows it: what it takes to edit, answer or delete it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct MessageRef {
+    /// Its id.
+    pub id: String,
+    /// The chat, channel or thread it is in, where its provider needs that to find it again.
+    pub place: Option<String>,
+}
+
+impl MessageRef {
+    /// A message that is found by its id alone.
+    #[must_use]
+    pub fn new(id: impl Into<String>) -> Self {
+        Self {
+            id: id.into(),
+            place: None,
+        }
+    }
+
+    /// The same, in `place`.
+    #[must_use]
+    pub fn within(mut self, place: impl Into<String>) -> Self {
+        self.place = Some(place.into());
+        self
+    }
+}
+
 /// What came of one attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// The target took it, under this message id if it gave one.
+    /// The target took it, as this message if it said so.
     Delivered {
-        /// The id the target gave the message.
-        message_id: Option<String>,
+        /// What the target calls it.
+        message: Option<MessageRef>,
     },
     /// It may pass next time.
     Retryable {
@@ -127,8 +154,8 @@ pub enum Outcome {
 pub enum Verdict {
     /// Done.
     Delivered {
-        /// The id the target gave the message.
-        message_id: Option<String>,
+        /// What the target calls the message.
+        message: Option<MessageRef>,
     },
     /// Back to pending, due at `due`.
     RetryAt {

@@ -8,6 +8,7 @@ pub mod ends;
 pub mod event;
 pub mod fingerprint;
 pub mod health;
+pub mod heartbeat;
 pub mod hold;
 pub mod incident;
 pub mod log;

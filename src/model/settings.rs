@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::heartbeat::HeartbeatSpec;
 use super::program::ProgramSpec;
 use super::route::RouteSpec;
 use super::target::TargetSpec;
@@ -31,6 +32,8 @@ pub struct Settings {
     pub checkpoint: CheckpointSettings,
     /// `[control]`.
     pub control: ControlSettings,
+    /// `[heartbeat]`, if there is to be one.
+    pub heartbeat: Option<HeartbeatSpec>,
     /// `[log]`.
     pub log: LogSettings,
 }

@@ -5,8 +5,20 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+mod discord;
+mod provider;
+mod settings;
+mod slack;
+mod telegram;
+mod webhook;
+
+pub use self::discord::Discord;
+pub use self::provider::ProviderSpec;
+pub use self::settings::{Audience, Part, Settings};
+pub use self::slack::Slack;
+pub use self::telegram::Telegram;
+pub use self::webhook::Webhook;
 use crate::clock::Wall;
-use crate::secret::Secret;
 
 /// One `[target.NAME]` table, checked.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,52 +33,6 @@ pub struct TargetSpec {
     pub breaker: BreakerPolicy,
     /// How fast it may be sent to.
     pub rate: RatePolicy,
-}
-
-/// The provider of a target with what it needs.
-#[derive(Clone, Debug, PartialEq)]
-pub enum ProviderSpec {
-    /// Standard Webhooks: JSON, signed when there are secrets.
-    Webhook {
-        /// Where.
-        url: Secret,
-        /// `whsec_…` each; the body is signed with every one (rotation).
-        secrets: Vec<Secret>,
-        /// Extra request headers.
-        headers: Vec<(String, Secret)>,
-    },
-    /// A Discord webhook URL.
-    Discord {
-        /// As Discord shows it.
-        url: Secret,
-    },
-    /// A Slack incoming webhook URL.
-    Slack {
-        /// As Slack shows it.
-        url: Secret,
-    },
-    /// The Telegram bot API.
-    Telegram {
-        /// Of the bot.
-        token: Secret,
-        /// A number or `@channel`.
-        chat_id: String,
-        /// `https://api.telegram.org`, or a bot API server of one's own.
-        api_url: String,
-    },
-}
-
-impl ProviderSpec {
-    /// The `kind` key's value.
-    #[must_use]
-    pub const fn kind(&self) -> &'static str {
-        match self {
-            Self::Webhook { .. } => "webhook",
-            Self::Discord { .. } => "discord",
-            Self::Slack { .. } => "slack",
-            Self::Telegram { .. } => "telegram",
-        }
-    }
 }
 
 /// After `failures` in a row the target is left alone for `cooldown`, doubling up to `cooldown_max`.

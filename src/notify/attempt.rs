@@ -4,13 +4,12 @@
 use std::time::Duration;
 
 use super::breaker::Input;
-use super::providers::{self, Context, HttpRequest, Instead, Judgement, Scope, Tier};
+use super::providers::{self, Context, HttpRequest, Instead, Judgement, Scope, Task, Tier, Told};
 use crate::clock::{self, Mono};
 use crate::fetch::{Client, FetchError, Request, Response};
 use crate::limits;
 use crate::model::delivery::{Leased, Outcome};
 use crate::model::target::{ProviderSpec, TargetSpec};
-use crate::secret::Secret;
 use crate::text;
 
 /// What an attempt needs.
@@ -88,14 +87,15 @@ impl Report {
 impl Attempt<'_> {
     /// Sends. At most one request for each tier and one for a moved chat, all within the deadline.
     pub(super) fn make(mut self) -> Report {
+        let provider = providers::of(&self.spec.provider);
         let mut tier = Tier::Rich;
         let mut report = Report::unsent("not sent");
         loop {
-            let request = self.request(tier);
+            let request = provider.request(&Told::of(self.leased), &self.context(tier));
             let answer = self.send(&request);
             report.status = answer.as_ref().ok().map(|r| r.status);
             let judgement = match answer {
-                Ok(response) => providers::classify(&self.spec.provider, &response, clock::wall()),
+                Ok(response) => provider.classify(&response, &self.context(tier)),
                 Err(error) => judge_fault(&error),
             };
             report.frozen_body = request.is_frozen.then_some(request.body);
@@ -114,7 +114,10 @@ impl Attempt<'_> {
                     report.moved_to = Some(id.clone());
                     self.moved_to = Some(id);
                 }
-                Some(Instead::MovedTo(_)) | None => return report,
+                // Only what was edited or put into a place comes to these.
+                Some(Instead::MovedTo(_) | Instead::Afresh | Instead::WithoutPlace) | None => {
+                    return report;
+                }
             }
         }
     }
@@ -123,23 +126,24 @@ impl Attempt<'_> {
         clock::mono() >= self.deadline
     }
 
-    fn request(&self, tier: Tier) -> HttpRequest {
-        let context = Context {
+    fn context(&self, tier: Tier) -> Context<'_> {
+        Context {
             host: self.host,
             now: clock::wall(),
             tier,
             moved_to: self.moved_to.as_deref(),
-        };
-        providers::request(self.leased, &self.spec.provider, &context)
+            task: Task::CREATE,
+        }
     }
 
     fn send(&self, request: &HttpRequest) -> Result<Response, FetchError> {
-        self.client.post(&Request {
+        let sent = Request {
             url: &request.url,
             headers: &request.headers,
             body: request.body.as_bytes(),
             timeout: self.deadline.since(clock::mono()),
-        })
+        };
+        self.client.send(request.method, &sent)
     }
 
     fn without_secrets(&self, outcome: Outcome) -> Outcome {
@@ -195,8 +199,8 @@ fn judge_fault(error: &FetchError) -> Judgement {
 
 /// `text` without any secret of `target`: whole addresses, and the parts of them that are keys.
 fn redacted(mut text: String, target: &ProviderSpec) -> String {
-    for secret in secrets(target) {
-        let whole = secret.expose();
+    for part in target.parts().iter().filter(|p| p.is_secret) {
+        let whole = part.text.expose();
         let parts = whole.split(['/', '?', '&', '=', ':', '@', '.', ' ']);
         // Shorter pieces are words, not keys.
         for piece in std::iter::once(whole).chain(parts.filter(|p| p.len() >= 6)) {
@@ -208,25 +212,11 @@ fn redacted(mut text: String, target: &ProviderSpec) -> String {
     text
 }
 
-fn secrets(target: &ProviderSpec) -> Vec<&Secret> {
-    match target {
-        ProviderSpec::Webhook {
-            url,
-            secrets,
-            headers,
-        } => std::iter::once(url)
-            .chain(secrets)
-            .chain(headers.iter().map(|(_, v)| v))
-            .collect(),
-        ProviderSpec::Discord { url } | ProviderSpec::Slack { url } => vec![url],
-        ProviderSpec::Telegram { token, .. } => vec![token],
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::notify::testing::webhook_to;
+    use crate::secret::Secret;
 
     #[test]
     fn wherever_a_reason_is_cut_no_part_of_a_secret_is_left() {

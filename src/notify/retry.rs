@@ -52,8 +52,8 @@ pub struct Row {
 #[must_use]
 pub fn verdict(outcome: &Outcome, row: Row, now: Wall, random: f64) -> Verdict {
     match outcome {
-        Outcome::Delivered { message_id } => Verdict::Delivered {
-            message_id: message_id.clone(),
+        Outcome::Delivered { message } => Verdict::Delivered {
+            message: message.clone(),
         },
         Outcome::Permanent { .. } => Verdict::Dead,
         Outcome::Retryable { after, .. } => {
@@ -73,6 +73,7 @@ pub fn verdict(outcome: &Outcome, row: Row, now: Wall, random: f64) -> Verdict {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::delivery::MessageRef;
 
     const NOW: Wall = Wall::from_millis(1_700_000_000_000);
 
@@ -154,12 +155,12 @@ mod tests {
     fn what_was_taken_or_refused_is_settled() {
         let life = row(0, Duration::from_hours(1));
         let taken = Outcome::Delivered {
-            message_id: Some("7".to_owned()),
+            message: Some(MessageRef::new("7")),
         };
         assert_eq!(
             verdict(&taken, life, NOW, 0.5),
             Verdict::Delivered {
-                message_id: Some("7".to_owned())
+                message: Some(MessageRef::new("7"))
             }
         );
         let refused = Outcome::Permanent {

@@ -20,7 +20,9 @@ use crate::model::event::{Event, EventKind, Exit};
 use crate::model::incident::{Condition, Incident, IncidentState};
 use crate::model::name::InstanceName;
 use crate::model::settings::{MaxAge, NotifySettings};
-use crate::model::target::{BreakerPolicy, ProviderSpec, RatePolicy, TargetSpec, TargetState};
+use crate::model::target::{
+    BreakerPolicy, ProviderSpec, RatePolicy, TargetSpec, TargetState, Webhook,
+};
 use crate::secret::Secret;
 
 /// A row of the table in memory.
@@ -232,11 +234,11 @@ pub(super) fn delivery(target: &str) -> Leased {
 }
 
 pub(super) fn webhook_to(url: Secret) -> ProviderSpec {
-    ProviderSpec::Webhook {
+    ProviderSpec::Webhook(Webhook {
         url,
         secrets: Vec::new(),
         headers: Vec::new(),
-    }
+    })
 }
 
 /// A target that is never slowed down by itself.

@@ -5,9 +5,12 @@ use std::time::Duration;
 use super::testing::*;
 use crate::clock;
 use crate::ids::IncidentId;
-use crate::model::delivery::{DeliveryState, Verdict};
+use crate::model::delivery::{DeliveryState, MessageRef, Verdict};
 use crate::model::event::{EventKind, Severity};
-use crate::model::target::{BreakerPolicy, ProviderSpec, RatePolicy, TargetSpec, TargetState};
+use crate::model::target::{
+    BreakerPolicy, Discord, ProviderSpec, RatePolicy, Slack, TargetSpec, TargetState, Telegram,
+    Webhook,
+};
 use crate::secret::Secret;
 
 fn count(rig: &Rig, target: &str, state: DeliveryState) -> usize {
@@ -56,7 +59,7 @@ fn what_can_pass_is_tried_again_with_the_same_id_and_bytes() {
         Verdict::RetryAt { counts: true, .. }
     ));
     assert_eq!(first.error.as_deref(), Some("status 500"));
-    assert_eq!(second.verdict, Verdict::Delivered { message_id: None });
+    assert_eq!(second.verdict, Verdict::Delivered { message: None });
     assert_eq!(second.frozen_body, None, "kept already");
 }
 
@@ -429,7 +432,10 @@ fn a_form_that_is_refused_is_sent_plainer_in_the_same_attempt() {
         _ => Answer::body(200, r#"{"id": "99"}"#),
     });
     let url = server.url("/api/webhooks/1/PLANTED-TOKEN");
-    let rig = Rig::start(vec![target("ops", ProviderSpec::Discord { url })], 1);
+    let rig = Rig::start(
+        vec![target("ops", ProviderSpec::Discord(Discord { url }))],
+        1,
+    );
     rig.add(delivery("ops"));
     rig.outbox.wait_settled(1);
     let seen = server.seen();
@@ -441,7 +447,7 @@ fn a_form_that_is_refused_is_sent_plainer_in_the_same_attempt() {
     assert_eq!(
         verdict,
         Verdict::Delivered {
-            message_id: Some("99".to_owned())
+            message: Some(MessageRef::new("99"))
         }
     );
 }
@@ -455,11 +461,11 @@ fn a_chat_that_moved_is_followed_and_remembered() {
         ),
         _ => Answer::body(200, r#"{"ok":true,"result":{"message_id":5}}"#),
     });
-    let provider = ProviderSpec::Telegram {
+    let provider = ProviderSpec::Telegram(Telegram {
         token: Secret::new("1:PLANTED"),
         chat_id: "-12".to_owned(),
         api_url: server.base(),
-    };
+    });
     let rig = Rig::start(vec![target("ops", provider)], 1);
     rig.add(delivery("ops"));
     rig.add(delivery("ops"));
@@ -484,8 +490,10 @@ fn a_global_limit_holds_every_target_at_that_host() {
             Answer::body(200, "{}")
         }
     });
-    let discord = |path: &str| ProviderSpec::Discord {
-        url: server.url(path),
+    let discord = |path: &str| {
+        ProviderSpec::Discord(Discord {
+            url: server.url(path),
+        })
     };
     let rig = Rig::start(
         vec![
@@ -541,31 +549,31 @@ fn targets_with_planted_secrets(server: &Server) -> Vec<TargetSpec> {
     vec![
         target(
             "discord",
-            ProviderSpec::Discord {
+            ProviderSpec::Discord(Discord {
                 url: server.url("/api/webhooks/77/PLANTED_TOKEN"),
-            },
+            }),
         ),
         target(
             "slack",
-            ProviderSpec::Slack {
+            ProviderSpec::Slack(Slack {
                 url: server.url("/services/PLANTED_TOKEN"),
-            },
+            }),
         ),
         target(
             "telegram",
-            ProviderSpec::Telegram {
+            ProviderSpec::Telegram(Telegram {
                 token: Secret::new("123:PLANTED_TOKEN"),
                 chat_id: "5".to_owned(),
                 api_url: server.base(),
-            },
+            }),
         ),
         target(
             "webhook",
-            ProviderSpec::Webhook {
+            ProviderSpec::Webhook(Webhook {
                 url: server.url("/PLANTED_TOKEN?key=PLANTED_QUERY"),
                 secrets: vec![Secret::new("whsec_UExBTlRFRF9LRVk=")],
                 headers: vec![("x-key".to_owned(), key)],
-            },
+            }),
         ),
         target(
             "nowhere",

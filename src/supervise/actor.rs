@@ -210,6 +210,8 @@ impl Actor {
                 Ok(Message::Reload(reload)) => self.reload(reload),
                 Ok(Message::StopAll { by, reply }) => self.stop_all(&by, reply),
                 Ok(Message::KillAll) => self.kill_all(),
+                // Whoever asked may have lost patience.
+                Ok(Message::Ask(reply)) => drop(reply.try_send(())),
                 Err(TryRecvError::Empty) => return true,
                 Err(TryRecvError::Disconnected) => return false,
             }

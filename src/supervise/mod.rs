@@ -200,6 +200,8 @@ enum Message {
         reply: Sender<StopReport>,
     },
     KillAll,
+    /// Answered when its turn comes.
+    Ask(Sender<()>),
 }
 
 /// A handle on the actor; clones share it. The actor ends when the last one is dropped.
@@ -302,6 +304,14 @@ impl Supervisor {
     /// Kills everything that is up or being stopped, at once and in no order.
     pub fn kill_all(&self) {
         self.send(Message::KillAll);
+    }
+
+    /// Whether the actor takes its turns: it answers within `within`.
+    #[must_use]
+    pub fn answers(&self, within: Duration) -> bool {
+        let (reply, answer) = bounded(1);
+        self.send(Message::Ask(reply));
+        answer.recv_timeout(within).is_ok()
     }
 
     fn send(&self, message: Message) {

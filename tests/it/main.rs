@@ -9,6 +9,7 @@ mod events;
 mod explain;
 mod first_run;
 mod health;
+mod heartbeat;
 mod incidents;
 mod log_lines;
 mod metrics;

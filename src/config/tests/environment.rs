@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 
 use super::Place;
-use crate::model::target::ProviderSpec;
+use crate::model::target::{ProviderSpec, Telegram};
 
 fn environment(place: &Place) -> Vec<(String, String)> {
     let text = |s: &OsStr| s.to_string_lossy().into_owned();
@@ -79,11 +79,11 @@ fn secrets_come_from_files_without_their_line_end() {
     let text = "[target.t]\nkind = \"telegram\"\ntoken = { file = \"secrets/${NAME:-token}\" }\nchat_id = -5\n[[route]]\ntargets = [\"t\"]\n[program.a]\ncommand = \"x\"\n";
     let place = Place::new(&[("j.toml", text), ("secrets/token", "123:abc\r\n")]);
     let loaded = place.loaded();
-    let ProviderSpec::Telegram {
+    let ProviderSpec::Telegram(Telegram {
         token,
         chat_id,
         api_url,
-    } = &loaded.settings.targets[0].provider
+    }) = &loaded.settings.targets[0].provider
     else {
         panic!("{:?}", loaded.settings.targets);
     };

@@ -6,13 +6,14 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{
-    Context, HttpRequest, Judgement, Scope, Tier, by_status, json, json_headers, permanent, reason,
-    refused_form, retryable, wait,
+    Abilities, Context, HttpRequest, Judgement, Provider, Scope, Tier, Told, by_status, json,
+    json_headers, permanent, reason, refused_form, retryable, wait,
 };
 use crate::clock::Wall;
 use crate::fetch::Response;
 use crate::limits;
-use crate::model::delivery::{Leased, Outcome};
+use crate::model::delivery::{MessageRef, Outcome};
+use crate::model::target::Discord;
 use crate::notify::render::Message;
 use crate::secret::Secret;
 
@@ -63,24 +64,31 @@ pub fn address(url: &Secret) -> Secret {
     Secret::new(pinned)
 }
 
-/// The request of one attempt.
-#[must_use]
-pub fn request(leased: &Leased, url: &Secret, context: &Context<'_>) -> HttpRequest {
-    let message = Message::of(leased, context.host);
-    let mut body = match context.tier {
-        Tier::Rich => json!({ "embeds": [embed(&message)] }),
-        Tier::Plain => json!({ "content": plain(&message), "flags": SUPPRESS_EMBEDS }),
-        Tier::Line => json!({
-            "content": escaped(&message.title, limits::DISCORD_TITLE),
-            "flags": SUPPRESS_EMBEDS,
-        }),
-    };
-    body["allowed_mentions"] = json!({ "parse": [] });
-    HttpRequest {
-        url: address(url),
-        headers: json_headers(USER_AGENT),
-        body: body.to_string(),
-        is_frozen: false,
+impl Provider for Discord {
+    fn request(&self, told: &Told<'_>, context: &Context<'_>) -> HttpRequest {
+        let message = told.message(context);
+        let mut body = match context.tier {
+            Tier::Rich => json!({ "embeds": [embed(&message)] }),
+            Tier::Plain => json!({ "content": plain(&message), "flags": SUPPRESS_EMBEDS }),
+            Tier::Line => json!({
+                "content": escaped(&message.title, limits::DISCORD_TITLE),
+                "flags": SUPPRESS_EMBEDS,
+            }),
+        };
+        body["allowed_mentions"] = json!({ "parse": [] });
+        HttpRequest::post(address(&self.url), json_headers(USER_AGENT), &body)
+    }
+
+    fn classify(&self, response: &Response, context: &Context<'_>) -> Judgement {
+        classify(response, context.now)
+    }
+
+    fn address(&self) -> Secret {
+        address(&self.url)
+    }
+
+    fn abilities(&self) -> Abilities {
+        Abilities::default()
     }
 }
 
@@ -162,8 +170,7 @@ const fn is_mark(c: char) -> bool {
 }
 
 /// What Discord's answer means.
-#[must_use]
-pub fn classify(response: &Response, now: Wall) -> Judgement {
+fn classify(response: &Response, now: Wall) -> Judgement {
     let body = json(response);
     let code = body
         .as_ref()
@@ -193,14 +200,14 @@ pub fn classify(response: &Response, now: Wall) -> Judgement {
 }
 
 fn delivered(response: &Response, body: Option<&Value>) -> Judgement {
-    let message_id = body
+    let message = body
         .and_then(|b| b.get("id"))
         .and_then(Value::as_str)
-        .map(str::to_owned);
+        .map(MessageRef::new);
     let is_used_up = response.header("x-ratelimit-remaining") == Some("0");
     Judgement {
         pause: is_used_up.then(|| wait::reset_after(response)).flatten(),
-        ..Outcome::Delivered { message_id }.into()
+        ..Outcome::Delivered { message }.into()
     }
 }
 

@@ -4,8 +4,11 @@
 //! Text that comes from programs is never put where a provider reads markup, and mentions are off everywhere.
 
 pub mod discord;
+mod provider;
 pub mod slack;
 pub mod telegram;
+#[cfg(test)]
+mod testing;
 #[cfg(test)]
 mod tests;
 mod wait;
@@ -15,157 +18,30 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+pub use self::provider::{
+    Abilities, Context, HttpRequest, Instead, Judgement, Provider, Scope, Task, Tier, Told,
+};
 use crate::clock::Wall;
 use crate::fetch::Response;
-use crate::model::delivery::{Leased, Outcome};
+use crate::model::delivery::Outcome;
 use crate::model::target::ProviderSpec;
 use crate::secret::Secret;
 
-/// A request as data.
-#[derive(Clone, Debug)]
-pub struct HttpRequest {
-    /// Where to.
-    pub url: Secret,
-    /// Names and values.
-    pub headers: Vec<(String, Secret)>,
-    /// The body.
-    pub body: String,
-    /// Whether the body must be the same bytes on every attempt.
-    pub is_frozen: bool,
-}
-
-/// How elaborate a message is. One refused for its form is sent again one step plainer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tier {
-    /// Everything the provider can show.
-    Rich,
-    /// Text only.
-    Plain,
-    /// One line.
-    Line,
-}
-
-impl Tier {
-    /// The next plainer one.
-    #[must_use]
-    pub const fn plainer(self) -> Option<Self> {
-        match self {
-            Self::Rich => Some(Self::Plain),
-            Self::Plain => Some(Self::Line),
-            Self::Line => None,
-        }
-    }
-}
-
-/// What a request is made from, besides the delivery and the target.
-#[derive(Clone, Copy, Debug)]
-pub struct Context<'a> {
-    /// The supervisor's name.
-    pub host: &'a str,
-    /// The moment of the attempt.
-    pub now: Wall,
-    /// How elaborate.
-    pub tier: Tier,
-    /// The chat's id since it moved (Telegram), instead of the configured one.
-    pub moved_to: Option<&'a str>,
-}
-
-/// Who has to wait when a target asks for it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scope {
-    /// This target.
-    Target,
-    /// Every target at the same host.
-    Host,
-}
-
-/// What could be tried at once instead.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Instead {
-    /// The same, plainer: the form was refused.
-    Plainer,
-    /// The same, to the chat's new id.
-    MovedTo(String),
-}
-
-/// What an answer means.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Judgement {
-    /// For the delivery, if nothing else is tried.
-    pub outcome: Outcome,
-    /// Whom a stated wait concerns.
-    pub scope: Scope,
-    /// What to try instead, in the same attempt.
-    pub instead: Option<Instead>,
-    /// The message went, but the next one must wait this long (used-up rate).
-    pub pause: Option<Duration>,
-}
-
-impl From<Outcome> for Judgement {
-    fn from(outcome: Outcome) -> Self {
-        Self {
-            outcome,
-            scope: Scope::Target,
-            instead: None,
-            pause: None,
-        }
-    }
-}
-
-/// The request that tells `leased` to `target`.
+/// The provider of a target.
 #[must_use]
-pub fn request(leased: &Leased, target: &ProviderSpec, context: &Context<'_>) -> HttpRequest {
+pub fn of(target: &ProviderSpec) -> &dyn Provider {
     match target {
-        ProviderSpec::Webhook {
-            url,
-            secrets,
-            headers,
-        } => webhook::request(
-            leased,
-            &webhook::Address {
-                url,
-                secrets,
-                headers,
-            },
-            context,
-        ),
-        ProviderSpec::Discord { url } => discord::request(leased, url, context),
-        ProviderSpec::Slack { url } => slack::request(leased, url, context),
-        ProviderSpec::Telegram {
-            token,
-            chat_id,
-            api_url,
-        } => telegram::request(
-            leased,
-            &telegram::Address {
-                token,
-                chat_id,
-                api_url,
-            },
-            context,
-        ),
-    }
-}
-
-/// What `response` means, at `now`.
-#[must_use]
-pub fn classify(target: &ProviderSpec, response: &Response, now: Wall) -> Judgement {
-    match target {
-        ProviderSpec::Webhook { .. } => webhook::classify(response, now),
-        ProviderSpec::Discord { .. } => discord::classify(response, now),
-        ProviderSpec::Slack { .. } => slack::classify(response, now),
-        ProviderSpec::Telegram { .. } => telegram::classify(response, now),
+        ProviderSpec::Webhook(webhook) => webhook,
+        ProviderSpec::Discord(discord) => discord,
+        ProviderSpec::Slack(slack) => slack,
+        ProviderSpec::Telegram(telegram) => telegram,
     }
 }
 
 /// Scheme, host and port of the target's address, in lower case: what shares the host's limits.
 #[must_use]
 pub fn host(target: &ProviderSpec) -> String {
-    let url = match target {
-        ProviderSpec::Webhook { url, .. } | ProviderSpec::Slack { url } => url.clone(),
-        ProviderSpec::Discord { url } => discord::address(url),
-        ProviderSpec::Telegram { api_url, .. } => Secret::new(api_url.as_str()),
-    };
+    let url = of(target).address();
     let (scheme, rest) = url.expose().split_once("://").unwrap_or(("", url.expose()));
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
     let host = authority.rsplit('@').next().unwrap_or_default();
@@ -179,35 +55,9 @@ pub fn fingerprint(target: &ProviderSpec) -> String {
     use sha2::Digest as _;
     let mut hash = sha2::Sha256::new();
     hash.update(target.kind());
-    let mut add = |text: &str| {
+    for part in target.parts() {
         hash.update([0]);
-        hash.update(text);
-    };
-    match target {
-        ProviderSpec::Webhook {
-            url,
-            secrets,
-            headers,
-        } => {
-            add(url.expose());
-            for secret in secrets {
-                add(secret.expose());
-            }
-            for (name, value) in headers {
-                add(name);
-                add(value.expose());
-            }
-        }
-        ProviderSpec::Discord { url } | ProviderSpec::Slack { url } => add(url.expose()),
-        ProviderSpec::Telegram {
-            token,
-            chat_id,
-            api_url,
-        } => {
-            add(token.expose());
-            add(chat_id);
-            add(api_url);
-        }
+        hash.update(part.text.expose());
     }
     let digest = hash.finalize();
     base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(&digest[..16])

@@ -4,24 +4,41 @@
 use serde_json::{Value, json};
 
 use super::{
-    Context, HttpRequest, Judgement, Tier, USER_AGENT, by_status, json_headers, permanent, reason,
-    refused_form, retryable,
+    Abilities, Context, HttpRequest, Judgement, Provider, Tier, Told, USER_AGENT, by_status,
+    json_headers, permanent, reason, refused_form, retryable,
 };
 use crate::clock::Wall;
 use crate::fetch::Response;
 use crate::limits;
-use crate::model::delivery::{Leased, Outcome};
+use crate::model::delivery::Outcome;
+use crate::model::target::Slack;
 use crate::notify::render::Message;
 use crate::secret::Secret;
 use crate::text;
 
-/// The request of one attempt.
-#[must_use]
-pub fn request(leased: &Leased, url: &Secret, context: &Context<'_>) -> HttpRequest {
-    let message = Message::of(leased, context.host);
+impl Provider for Slack {
+    fn request(&self, told: &Told<'_>, context: &Context<'_>) -> HttpRequest {
+        let body = body(&told.message(context), context.tier);
+        HttpRequest::post(self.url.clone(), json_headers(USER_AGENT), &body)
+    }
+
+    fn classify(&self, response: &Response, context: &Context<'_>) -> Judgement {
+        classify(response, context.now)
+    }
+
+    fn address(&self) -> Secret {
+        self.url.clone()
+    }
+
+    fn abilities(&self) -> Abilities {
+        Abilities::default()
+    }
+}
+
+fn body(message: &Message, tier: Tier) -> Value {
     let title = format!("{} {}", message.mood.sign(), message.title);
-    let mut body = match context.tier {
-        Tier::Rich => json!({ "text": escaped(&title), "blocks": blocks(&message, &title) }),
+    let mut body = match tier {
+        Tier::Rich => json!({ "text": escaped(&title), "blocks": blocks(message, &title) }),
         Tier::Plain => json!({ "text": escaped(&message.lines().join("\n")) }),
         Tier::Line => json!({ "text": escaped(&title) }),
     };
@@ -31,12 +48,7 @@ pub fn request(leased: &Leased, url: &Secret, context: &Context<'_>) -> HttpRequ
     body["parse"] = "none".into();
     body["unfurl_links"] = false.into();
     body["unfurl_media"] = false.into();
-    HttpRequest {
-        url: url.clone(),
-        headers: json_headers(USER_AGENT),
-        body: body.to_string(),
-        is_frozen: false,
-    }
+    body
 }
 
 fn blocks(message: &Message, title: &str) -> Vec<Value> {
@@ -89,8 +101,7 @@ fn escaped(text: &str) -> String {
 }
 
 /// What Slack's answer means; its words are short and documented, and stand in the body.
-#[must_use]
-pub fn classify(response: &Response, now: Wall) -> Judgement {
+fn classify(response: &Response, now: Wall) -> Judgement {
     let body = String::from_utf8_lossy(&response.body);
     let said = body.trim();
     // A page of a proxy in between is no word of Slack's, and its text is not worth keeping.
@@ -101,7 +112,7 @@ pub fn classify(response: &Response, now: Wall) -> Judgement {
     };
     let why = reason(response.status, word);
     match (response.status, word) {
-        (200..=299, "ok") => Outcome::Delivered { message_id: None }.into(),
+        (200..=299, "ok") => Outcome::Delivered { message: None }.into(),
         (200..=299, _) => retryable(format!("{why} (not \"ok\")"), None),
         (429 | 500..=599, _) => by_status(response, word, now),
         (_, "no_service" | "invalid_token" | "no_team" | "team_disabled" | "token_revoked")

@@ -4,25 +4,16 @@
 use serde_json::{Value, json};
 
 use super::{
-    Context, HttpRequest, Instead, Judgement, Tier, USER_AGENT, by_status, json, json_headers,
-    permanent, reason, refused_form, retryable,
+    Abilities, Context, HttpRequest, Instead, Judgement, Provider, Tier, Told, USER_AGENT,
+    by_status, json, json_headers, permanent, reason, refused_form, retryable,
 };
 use crate::clock::Wall;
 use crate::fetch::Response;
 use crate::limits;
-use crate::model::delivery::{Leased, Outcome};
+use crate::model::delivery::{MessageRef, Outcome};
+use crate::model::target::Telegram;
 use crate::notify::render::Message;
 use crate::secret::Secret;
-
-/// Where a message goes.
-pub struct Address<'a> {
-    /// Of the bot.
-    pub token: &'a Secret,
-    /// A number or `@channel`.
-    pub chat_id: &'a str,
-    /// Without the token.
-    pub api_url: &'a str,
-}
 
 /// Text under construction, its length in the units that Telegram counts.
 #[derive(Default)]
@@ -50,37 +41,48 @@ impl Text {
     }
 }
 
-/// The request of one attempt.
-#[must_use]
-pub fn request(leased: &Leased, address: &Address<'_>, context: &Context<'_>) -> HttpRequest {
-    let message = Message::of(leased, context.host);
-    let text = match context.tier {
-        Tier::Rich => rich(&message),
-        Tier::Plain => plain(&message),
+impl Provider for Telegram {
+    fn request(&self, told: &Told<'_>, context: &Context<'_>) -> HttpRequest {
+        let text = text(&told.message(context), context.tier);
+        let chat = context.moved_to.unwrap_or(&self.chat_id);
+        let chat_id = chat
+            .parse::<i64>()
+            .map_or_else(|_| json!(chat), |id| json!(id));
+        let mut body = json!({
+            "chat_id": chat_id,
+            "text": text.content,
+            "link_preview_options": { "is_disabled": true },
+        });
+        if !text.entities.is_empty() {
+            body["entities"] = text.entities.into();
+        }
+        let base = self.api_url.trim_end_matches('/');
+        let url = Secret::new(format!("{base}/bot{}/sendMessage", self.token.expose()));
+        HttpRequest::post(url, json_headers(USER_AGENT), &body)
+    }
+
+    fn classify(&self, response: &Response, context: &Context<'_>) -> Judgement {
+        classify(response, context.now)
+    }
+
+    fn address(&self) -> Secret {
+        Secret::new(self.api_url.as_str())
+    }
+
+    fn abilities(&self) -> Abilities {
+        Abilities::default()
+    }
+}
+
+fn text(message: &Message, tier: Tier) -> Text {
+    match tier {
+        Tier::Rich => rich(message),
+        Tier::Plain => plain(message),
         Tier::Line => {
             let mut text = Text::default();
             text.push(&harmless(&message.title));
             text
         }
-    };
-    let chat = context.moved_to.unwrap_or(address.chat_id);
-    let chat_id = chat
-        .parse::<i64>()
-        .map_or_else(|_| json!(chat), |id| json!(id));
-    let mut body = json!({
-        "chat_id": chat_id,
-        "text": text.content,
-        "link_preview_options": { "is_disabled": true },
-    });
-    if !text.entities.is_empty() {
-        body["entities"] = text.entities.into();
-    }
-    let base = address.api_url.trim_end_matches('/');
-    HttpRequest {
-        url: Secret::new(format!("{base}/bot{}/sendMessage", address.token.expose())),
-        headers: json_headers(USER_AGENT),
-        body: body.to_string(),
-        is_frozen: false,
     }
 }
 
@@ -131,15 +133,14 @@ fn harmless(text: &str) -> String {
 }
 
 /// What Telegram's answer means; its descriptions are the only way to tell most cases apart.
-#[must_use]
-pub fn classify(response: &Response, now: Wall) -> Judgement {
+fn classify(response: &Response, now: Wall) -> Judgement {
     let body = json(response);
     let field = |name: &str| body.as_ref().and_then(|b| b.get(name));
     let is_ok = field("ok").and_then(Value::as_bool);
     if (200..300).contains(&response.status) && is_ok == Some(true) {
         let id = body.as_ref().and_then(|b| b.pointer("/result/message_id"));
         return Outcome::Delivered {
-            message_id: id.map(ToString::to_string),
+            message: id.map(|id| MessageRef::new(id.to_string())),
         }
         .into();
     }

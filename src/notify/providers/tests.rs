@@ -4,72 +4,41 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::testing::{
+    NOW, body_of, context, hostile, judge, judgement_of, request_of, text, units,
+};
 use super::*;
 use crate::model::event::{Event, EventKind};
 use crate::model::incident::IncidentState;
+use crate::model::target::{Discord, Slack, Telegram, Webhook};
 use crate::notify::testing::{crash, delivery};
 
-const NOW: Wall = Wall::from_millis(1_767_323_050_000);
-
-fn context(tier: Tier) -> Context<'static> {
-    Context {
-        host: "box-1",
-        now: NOW,
-        tier,
-        moved_to: None,
-    }
-}
-
 fn discord() -> ProviderSpec {
-    ProviderSpec::Discord {
+    ProviderSpec::Discord(Discord {
         url: Secret::new("https://discord.com/api/webhooks/1/tok"),
-    }
+    })
 }
 
 fn slack() -> ProviderSpec {
-    ProviderSpec::Slack {
+    ProviderSpec::Slack(Slack {
         url: Secret::new("https://hooks.slack.com/services/T/B/x"),
-    }
+    })
 }
 
 fn telegram() -> ProviderSpec {
-    ProviderSpec::Telegram {
+    ProviderSpec::Telegram(Telegram {
         token: Secret::new("123:abc"),
         chat_id: "-1001".to_owned(),
         api_url: "https://api.telegram.org/".to_owned(),
-    }
+    })
 }
 
 fn webhook() -> ProviderSpec {
-    ProviderSpec::Webhook {
+    ProviderSpec::Webhook(Webhook {
         url: Secret::new("https://example.test/hook"),
         secrets: Vec::new(),
         headers: Vec::new(),
-    }
-}
-
-fn body_of(leased: &Leased, target: &ProviderSpec, tier: Tier) -> Value {
-    let request = request(leased, target, &context(tier));
-    serde_json::from_str(&request.body).expect("our own JSON")
-}
-
-fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
-    value.pointer(pointer).and_then(Value::as_str).unwrap_or("")
-}
-
-fn units(text: &str) -> usize {
-    text.encode_utf16().count()
-}
-
-/// Everything a hostile program can put into an event.
-fn hostile() -> Leased {
-    let mut leased = delivery("ops");
-    let evil = "@everyone <!channel> <@U1> <@&1> [x](https://evil.test) *b* _i_ ~s~ `c` ```end``` | > # - \u{1b}[31m🔥 /cmd @user";
-    leased.event.facts.cause = Some(evil.repeat(40));
-    leased.event.facts.asked_by = Some(evil.repeat(40));
-    leased.event.facts.target = Some("🔥".repeat(4_000));
-    leased.event.facts.log_tail = (0..200).map(|_| evil.repeat(40)).collect();
-    leased
+    })
 }
 
 // --- webhook ---
@@ -157,7 +126,7 @@ fn a_webhook_body_has_only_what_applies() {
 fn a_webhook_repeats_the_bytes_of_its_first_attempt_and_signs_anew() {
     let mut leased = delivery("ops");
     leased.frozen_body = Some("{\"as\": \"sent\"}".to_owned());
-    let target = ProviderSpec::Webhook {
+    let target = ProviderSpec::Webhook(Webhook {
         url: Secret::new("https://example.test/"),
         secrets: vec![Secret::new("whsec_b25l"), Secret::new("whsec_dHdv")],
         headers: vec![
@@ -166,8 +135,8 @@ fn a_webhook_repeats_the_bytes_of_its_first_attempt_and_signs_anew() {
             ("Webhook-Id".to_owned(), Secret::new("forged")),
             ("content-length".to_owned(), Secret::new("0")),
         ],
-    };
-    let request = request(&leased, &target, &context(Tier::Rich));
+    });
+    let request = request_of(&leased, &target, &context(Tier::Rich));
     assert_eq!(request.body, "{\"as\": \"sent\"}");
     let header = |name: &str| {
         let found: Vec<&str> = request
@@ -298,7 +267,7 @@ fn discord_output_cannot_leave_its_fence_and_text_is_no_markdown() {
 
 #[test]
 fn discord_is_told_who_we_are_in_its_own_form() {
-    let request = request(&delivery("ops"), &discord(), &context(Tier::Rich));
+    let request = request_of(&delivery("ops"), &discord(), &context(Tier::Rich));
     let agent = request
         .headers
         .iter()
@@ -390,17 +359,17 @@ fn telegram_output_stands_in_a_preformatted_entity() {
 fn telegrams_token_is_part_of_the_address_and_a_moved_chat_is_used() {
     let mut context = context(Tier::Rich);
     context.moved_to = Some("-100777");
-    let request = request(&delivery("ops"), &telegram(), &context);
+    let request = request_of(&delivery("ops"), &telegram(), &context);
     assert_eq!(
         request.url.expose(),
         "https://api.telegram.org/bot123:abc/sendMessage"
     );
     assert!(request.body.contains("\"chat_id\":-100777"));
-    let named = ProviderSpec::Telegram {
+    let named = ProviderSpec::Telegram(Telegram {
         token: Secret::new("t"),
         chat_id: "@ops".to_owned(),
         api_url: "http://127.0.0.1:1".to_owned(),
-    };
+    });
     assert_eq!(
         body_of(&delivery("ops"), &named, Tier::Rich)["chat_id"],
         "@ops"
@@ -430,61 +399,19 @@ fn every_kind_of_event_makes_a_message_for_every_provider() {
 
 #[test]
 fn a_host_is_shared_by_the_targets_at_it_and_holds_no_secret() {
-    let alias = ProviderSpec::Discord {
+    let alias = ProviderSpec::Discord(Discord {
         url: Secret::new("https://canary.discord.com/api/webhooks/2/b"),
-    };
+    });
     assert_eq!(host(&discord()), "https://discord.com");
     assert_eq!(host(&alias), host(&discord()));
     assert_eq!(host(&telegram()), "https://api.telegram.org");
-    let user = ProviderSpec::Slack {
+    let user = ProviderSpec::Slack(Slack {
         url: Secret::new("https://me:secret@Hooks.test:8/x"),
-    };
+    });
     assert_eq!(host(&user), "https://hooks.test:8");
 }
 
 // --- judgements ---
-
-/// What an answer comes to, in a word.
-fn word(judgement: &Judgement) -> String {
-    let instead = match &judgement.instead {
-        Some(Instead::Plainer) => return "plainer".to_owned(),
-        Some(Instead::MovedTo(id)) => return format!("moved {id}"),
-        None => "",
-    };
-    let scope = match judgement.scope {
-        Scope::Target => "",
-        Scope::Host => " host",
-    };
-    match &judgement.outcome {
-        Outcome::Delivered { message_id } => {
-            format!("ok{instead} {}", message_id.as_deref().unwrap_or("-"))
-        }
-        Outcome::Retryable { after: None, .. } => "retry".to_owned(),
-        Outcome::Retryable {
-            after: Some(wait), ..
-        } => {
-            format!("wait {}{scope}", wait.as_secs_f64())
-        }
-        Outcome::Permanent {
-            target_gone: true, ..
-        } => "gone".to_owned(),
-        Outcome::Permanent {
-            target_gone: false, ..
-        } => "dead".to_owned(),
-    }
-}
-
-fn judge(target: &ProviderSpec, status: u16, headers: &[(&str, &str)], body: &str) -> String {
-    let response = Response {
-        status,
-        headers: headers
-            .iter()
-            .map(|(n, v)| ((*n).to_owned(), (*v).to_owned()))
-            .collect(),
-        body: body.as_bytes().to_vec(),
-    };
-    word(&classify(target, &response, NOW))
-}
 
 #[test]
 fn webhook_answers_mean_what_their_status_says() {
@@ -579,7 +506,7 @@ fn a_used_up_rate_at_discord_holds_the_next_message() {
         ],
         body: b"{}".to_vec(),
     };
-    let judgement = classify(&discord(), &response, NOW);
+    let judgement = judgement_of(&discord(), &response);
     assert_eq!(judgement.pause, Some(Duration::from_millis(1_500)));
 }
 
@@ -654,7 +581,7 @@ fn a_reason_is_one_printable_line() {
         headers: Vec::new(),
         body: said.into_bytes(),
     };
-    let Outcome::Permanent { reason, .. } = classify(&discord(), &response, NOW).outcome else {
+    let Outcome::Permanent { reason, .. } = judgement_of(&discord(), &response).outcome else {
         panic!("a refusal");
     };
     assert!(!reason.contains(['\u{1b}', '\n']), "{reason}");

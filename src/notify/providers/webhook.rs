@@ -7,24 +7,17 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde::Serialize;
 use sha2::Sha256;
 
-use super::{Context, HttpRequest, Judgement, USER_AGENT, by_status, json_headers};
+use super::{
+    Abilities, Context, HttpRequest, Judgement, Provider, Told, USER_AGENT, by_status, json_headers,
+};
 use crate::clock::Wall;
-use crate::fetch::Response;
+use crate::fetch::{Method, Response};
 use crate::limits;
 use crate::model::delivery::{Leased, Outcome};
 use crate::model::event::{Event, Facts, Severity};
 use crate::model::incident::Incident;
+use crate::model::target::Webhook;
 use crate::secret::Secret;
-
-/// Where a webhook goes and what is sent with it.
-pub struct Address<'a> {
-    /// The endpoint.
-    pub url: &'a Secret,
-    /// `whsec_…`, each of which signs.
-    pub secrets: &'a [Secret],
-    /// The operator's own headers.
-    pub headers: &'a [(String, Secret)],
-}
 
 #[derive(Serialize)]
 struct Envelope<'a> {
@@ -114,29 +107,54 @@ fn bounded_facts(event: &Event) -> Facts {
     facts
 }
 
-/// The request of one attempt.
-#[must_use]
-pub fn request(leased: &Leased, address: &Address<'_>, context: &Context<'_>) -> HttpRequest {
-    let body = leased
-        .frozen_body
-        .clone()
-        .unwrap_or_else(|| body(leased, context.host));
-    let id = leased.id.to_string();
-    let timestamp = context.now.millis().div_euclid(1_000);
+impl Provider for Webhook {
+    fn request(&self, told: &Told<'_>, context: &Context<'_>) -> HttpRequest {
+        let leased = told.leased;
+        let body = leased
+            .frozen_body
+            .clone()
+            .unwrap_or_else(|| body(leased, context.host));
+        HttpRequest {
+            method: Method::Post,
+            url: self.url.clone(),
+            headers: headers(self, (&leased.id.to_string(), &body), context.now),
+            body,
+            is_frozen: true,
+        }
+    }
+
+    fn classify(&self, response: &Response, context: &Context<'_>) -> Judgement {
+        classify(response, context.now)
+    }
+
+    fn address(&self) -> Secret {
+        self.url.clone()
+    }
+
+    fn abilities(&self) -> Abilities {
+        Abilities {
+            keyed: true,
+            ..Abilities::default()
+        }
+    }
+}
+
+fn headers(webhook: &Webhook, (id, body): (&str, &str), now: Wall) -> Vec<(String, Secret)> {
+    let timestamp = now.millis().div_euclid(1_000);
     let mut headers = json_headers(USER_AGENT);
-    for (name, value) in address.headers.iter().filter(|(n, _)| !is_ours(n)) {
+    for (name, value) in webhook.headers.iter().filter(|(n, _)| !is_ours(n)) {
         headers.retain(|(n, _)| !n.eq_ignore_ascii_case(name));
         headers.push((name.clone(), value.clone()));
     }
-    headers.push(("webhook-id".to_owned(), Secret::new(id.as_str())));
+    headers.push(("webhook-id".to_owned(), Secret::new(id)));
     headers.push((
         "webhook-timestamp".to_owned(),
         Secret::new(timestamp.to_string()),
     ));
-    let signatures: Vec<String> = address
+    let signatures: Vec<String> = webhook
         .secrets
         .iter()
-        .filter_map(|secret| sign(secret, &id, timestamp, body.as_bytes()))
+        .filter_map(|secret| sign(secret, id, timestamp, body.as_bytes()))
         .collect();
     if !signatures.is_empty() {
         headers.push((
@@ -144,12 +162,7 @@ pub fn request(leased: &Leased, address: &Address<'_>, context: &Context<'_>) ->
             Secret::new(signatures.join(" ")),
         ));
     }
-    HttpRequest {
-        url: address.url.clone(),
-        headers,
-        body,
-        is_frozen: true,
-    }
+    headers
 }
 
 /// Headers that the connection and the convention own; an operator's value for one is not sent.
@@ -194,10 +207,9 @@ pub fn key(secret: &Secret) -> Option<Vec<u8>> {
 }
 
 /// What the endpoint's answer means.
-#[must_use]
-pub fn classify(response: &Response, now: Wall) -> Judgement {
+fn classify(response: &Response, now: Wall) -> Judgement {
     if (200..300).contains(&response.status) {
-        return Outcome::Delivered { message_id: None }.into();
+        return Outcome::Delivered { message: None }.into();
     }
     // What an unknown endpoint says may hold anything, our own request included: only its status is kept.
     by_status(response, "", now)

@@ -284,7 +284,7 @@ pub(in crate::store) fn settle(tx: &Tx<'_>, settlement: &Settlement) -> Result<(
         Verdict::Delivered { .. } | Verdict::Dead | Verdict::Expired => (None, true),
     };
     let message_id = match &settlement.verdict {
-        Verdict::Delivered { message_id } => message_id.as_deref(),
+        Verdict::Delivered { message } => message.as_ref().map(|m| m.id.as_str()),
         Verdict::RetryAt { .. } | Verdict::Dead | Verdict::Expired => None,
     };
     tx.execute(

@@ -5,7 +5,9 @@ use std::time::Duration;
 use super::{Bench, LONG, at, bench, delivery, event, incident, targets, told, write};
 use crate::clock::Wall;
 use crate::ids::{DeliveryId, IncidentId};
-use crate::model::delivery::{DeliveryCounts, DeliveryState, Leased, Settlement, Verdict};
+use crate::model::delivery::{
+    DeliveryCounts, DeliveryState, Leased, MessageRef, Settlement, Verdict,
+};
 use crate::model::event::EventKind;
 use crate::model::record::Record;
 use crate::store::{DeliveryFilter, Store, StoreError, Write};
@@ -28,8 +30,8 @@ fn retry_at(seconds: u32, counts: bool) -> Verdict {
 }
 
 fn delivered() -> Verdict {
-    let message_id = Some("m1".to_owned());
-    Verdict::Delivered { message_id }
+    let message = Some(MessageRef::new("m1"));
+    Verdict::Delivered { message }
 }
 
 impl Bench {
