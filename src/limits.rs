@@ -137,8 +137,8 @@ pub const LAUNCH_MAX: Duration = Duration::from_secs(30);
 /// Descriptors the supervisor needs besides its instances: database, sockets, deliveries, terminal.
 pub const OPEN_FILES_BASE: u64 = 512;
 
-/// Descriptors of one instance: a pidfd, three pipes, two segments with their index, three of the sampler.
-pub const OPEN_FILES_PER_INSTANCE: u64 = 12;
+/// Descriptors of one instance: a pidfd, once more for the holder, three pipes, two segments with their index, three of the sampler.
+pub const OPEN_FILES_PER_INSTANCE: u64 = 13;
 
 /// Requests on their way to the supervision actor; each comes from a connection, of which there are fewer.
 pub const SUPERVISOR_INBOX: usize = 256;
@@ -454,6 +454,10 @@ pub const PRINT_NAME_WIDTH: usize = 20;
 pub const HOLDER_MESSAGE_BYTES: usize = 256;
 /// Messages that may wait for a holder that does not read.
 pub const HOLDER_QUEUE: usize = 8_192;
+/// Descriptors that a holder needs besides its pipes: sockets, its lock, folders.
+pub const HOLDER_FILES_BASE: u64 = 64;
+/// Descriptors of a pipe while the holder pumps: itself, the terminal behind it, the segment and its index.
+pub const HOLDER_FILES_PER_PIPE: u64 = 4;
 /// How long a holder may take to hand over, each message.
 pub const HANDOVER_MAX: Duration = Duration::from_secs(3);
 /// How long a holder tries to become the pump before it believes that another one is.

@@ -7,14 +7,14 @@ use std::sync::Arc;
 use crate::clock::{self, Wall};
 use crate::ids::RunId;
 use crate::limits;
-use crate::logs::PipeId;
+use crate::logs::{PipeId, RunEnd};
 use crate::model::event::{Event, EventKind, Facts};
 use crate::model::record::RunStart;
 use crate::model::status::{Desired, PhaseName};
 use crate::model::write::{Held, OpenIncident, Told};
 use crate::procfs::{self, ProcStat};
 use crate::store::{DeliveryView, Store, StoreError};
-use crate::supervise::Legacy;
+use crate::supervise::{KeptEnd, Legacy};
 
 /// What was left: for supervision, and open incidents with who was told of them.
 pub(super) struct Left {
@@ -45,6 +45,15 @@ pub(super) fn read(store: &Store, state_dir: &Path) -> Result<Left, StoreError> 
     add_living(&mut legacy, store, state_dir)?;
     legacy.recovered = Some(recovered(store.last_alive(), store.was_left()));
     Ok(Left { legacy, incidents })
+}
+
+/// What the holder kept.
+pub(super) fn kept(ends: Vec<RunEnd>) -> BTreeMap<RunId, KeptEnd> {
+    let kept = |end: RunEnd| {
+        let pidfd = Arc::new(end.pidfd);
+        (end.run, KeptEnd { pidfd, at: end.at })
+    };
+    ends.into_iter().map(kept).collect()
 }
 
 /// Adds runs that the database does not know of or thinks ended, but of which somebody lives: the killed

@@ -117,6 +117,10 @@ impl Ports for SupervisionPorts {
         self.logs.notify_path(run)
     }
 
+    fn keep_main(&self, run: RunId, pidfd: OwnedFd) {
+        self.logs.watch(run, pidfd);
+    }
+
     fn output_unused(&self, run: RunId) {
         self.logs.spawn_failed(run);
     }

@@ -316,7 +316,8 @@ impl Rooms {
         let (notices, notices_bell) = Notices::new();
         let (logs, found) = start_logs(settings, &store, &ground.terminal, notices.clone())?;
         let holder = Arc::new(HolderKeeper::new(logs.clone()));
-        match found {
+        left.legacy.ends = legacy::kept(found.ends);
+        match found.holder {
             Some(pid) => holder.keep(pid),
             None => drop(holder.start()),
         }
@@ -474,7 +475,7 @@ fn start_logs(
     store: &Store,
     terminal: &Terminal,
     notices: Notices,
-) -> Result<(Logs, Option<u32>), StartError> {
+) -> Result<(Logs, logs::Started), StartError> {
     let (records, lines, room) = (store.clone(), terminal.clone(), terminal.clone());
     let (logs, started) = Logs::start(logs::Setup {
         state_dir: settings.supervisor.state_dir.clone(),
@@ -494,7 +495,7 @@ fn start_logs(
             has_colour: terminal::has_colour(std::io::stdout().is_terminal()),
         }),
     })?;
-    Ok((logs, started.holder))
+    Ok((logs, started))
 }
 
 fn start_notify(

@@ -49,17 +49,28 @@ pub fn last_word(pid: u32, start_ticks: u64) -> Option<Exit> {
     }
 }
 
+/// As [`last_word`], of a process that somebody kept a descriptor of: then the kernel tells even after it was
+/// reaped (since 6.15).
+#[must_use]
+pub fn last_word_of(pid: u32, start_ticks: u64, pidfd: &OwnedFd) -> Option<Exit> {
+    end_by(pidfd, pid, start_ticks).filter(|exit| *exit != Exit::Unknown)
+}
+
 /// How somebody else's child ended, once it has.
 pub(super) fn end_of(child: &Child) -> Option<Exit> {
-    if !is_over(&child.pidfd) {
+    end_by(&child.pidfd, child.pid, child.start_ticks)
+}
+
+fn end_by(pidfd: &OwnedFd, pid: u32, start_ticks: u64) -> Option<Exit> {
+    if !is_over(pidfd) {
         return None;
     }
     // Between a look at the zombie and a look at what is kept of the reaped, its parent may reap it.
     for _ in 0..limits::ADOPTED_EXIT_LOOKS {
-        match trace(child.pid, child.start_ticks) {
+        match trace(pid, start_ticks) {
             Trace::Zombie(exit) => return Some(exit.unwrap_or(Exit::Unknown)),
             Trace::Alive | Trace::Gone => {
-                if let Some(status) = kept_status(&child.pidfd) {
+                if let Some(status) = kept_status(pidfd) {
                     return Some(exit_of_status(status));
                 }
             }

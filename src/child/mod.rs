@@ -17,7 +17,7 @@ mod plan;
 mod replace;
 mod spawn;
 
-pub use adopt::{adopt, last_word};
+pub use adopt::{adopt, last_word, last_word_of};
 pub use end::{
     Watched, abandon, group_exists, is_registered, orphans, reap, reap_orphans, signal_group,
     signal_process, watch,

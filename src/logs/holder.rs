@@ -1,5 +1,6 @@
 //! The holder: a small process that keeps the pipes of running programs open, and pumps them while there is no
-//! supervisor. It starts nothing, signals nobody, and writes nothing but segments and their index.
+//! supervisor. It starts nothing, signals nobody, and writes nothing but segments and their index. It also keeps
+//! their main processes, so that how they end is not lost with the supervisor.
 //!
 //! It guards (keeps descriptors, reads nothing) while its supervisor lives. When the supervisor's socket closes
 //! without a goodbye it is orphaned: with the pump's lock it runs the same pump. A supervisor that connects and
@@ -10,7 +11,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::Permissions;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -22,6 +23,7 @@ use rustix::net::{
     AddressFamily, SocketAddrUnix, SocketFlags, SocketType, accept_with, bind, listen, socket_with,
 };
 
+use super::ends::Ends;
 use super::index::Mark;
 use super::link;
 use super::lock::PumpLock;
@@ -96,7 +98,7 @@ fn settle() -> io::Result<OwnedFd> {
         current: files.maximum,
         maximum: files.maximum,
     };
-    // Two descriptors a run; short of them the pump says which pipe it cannot open.
+    // Three descriptors a run, and files to write; short of them the pump says which pipe it cannot open.
     let _ = setrlimit(Resource::Nofile, most);
     let _ = rustix::thread::set_name(c"jikimi-holder");
     Ok(link)
@@ -111,6 +113,7 @@ struct Holder {
     held: BTreeMap<PipeId, OwnedFd>,
     /// The terminals that some of them get their bytes from.
     masters: Masters,
+    ends: Ends,
 }
 
 /// How a time of guarding ended.
@@ -145,6 +148,7 @@ impl Holder {
             link: Some(link),
             held: BTreeMap::new(),
             masters: Masters::default(),
+            ends: Ends::new(),
         })
     }
 
@@ -187,12 +191,17 @@ impl Holder {
             match wire::receive(link) {
                 Received::Message(Message::Hold(id), Some(fd)) => {
                     self.held.insert(id, fd);
+                    self.ends.make_room(self.held.len());
                 }
                 Received::Message(Message::Terminal(id), Some(fd)) => self.masters.insert(id, fd),
                 Received::Message(Message::Drop(id), _) => {
                     self.held.remove(&id);
                     self.masters.remove(&id);
                 }
+                Received::Message(Message::Watch(run, _), Some(fd)) => {
+                    self.ends.keep(run, fd, self.held.len());
+                }
+                Received::Message(Message::Forget(run), _) => self.ends.forget(run),
                 Received::Message(Message::Bye, _) => return Some(Guarded::Bye),
                 Received::Message(..) | Received::Nonsense => {}
                 Received::Nothing => return None,
@@ -205,6 +214,7 @@ impl Holder {
         let since = clock::mono();
         let mut work: Option<(Pump, PumpLock)> = None;
         loop {
+            self.ends.look(clock::wall());
             if let Some(link) = self.caller() {
                 if let Some((pump, lock)) = work.take() {
                     self.held.extend(pump.hand_over(clock::mono()));
@@ -233,7 +243,7 @@ impl Holder {
             if !lock.is_held() {
                 return Ok(Alone::NotNeeded);
             }
-            round(pump, &self.listener);
+            round(pump, &self.listener, self.ends.fd());
         }
     }
 
@@ -270,15 +280,21 @@ impl Holder {
             }
             wire::send_patiently(link, &Message::Hold(id.clone()), Some(fd.as_fd()), max)?;
         }
+        for end in self.ends.all() {
+            let watch = Message::Watch(end.run, end.at);
+            wire::send_patiently(link, &watch, Some(end.pidfd.as_fd()), max)?;
+        }
         wire::send_patiently(link, &Message::Complete, None, max)
     }
 }
 
 /// One look at the pipes, and the rest after it; a caller at the door ends the rest.
-fn round(pump: &mut Pump, listener: &OwnedFd) {
+fn round(pump: &mut Pump, listener: &OwnedFd, ends: Option<BorrowedFd<'_>>) {
     let until = pump.next_deadline().map(|at| until(at, clock::mono()));
     let longest = until.map_or(limits::HOLDER_LOOK, |t| t.min(limits::HOLDER_LOOK));
-    let ready = wire::wait_readable(&[listener.as_fd(), pump.epoll()], Some(longest));
+    let mut fds = vec![listener.as_fd(), pump.epoll()];
+    fds.extend(ends);
+    let ready = wire::wait_readable(&fds, Some(longest));
     if ready.first() == Some(&true) {
         return;
     }

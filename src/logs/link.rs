@@ -1,7 +1,7 @@
 //! The supervisor's side of the holder: taking over from one that pumped, and telling it which pipes there are.
 //! Never waits once the supervisor runs; the holder's own process is in `holder`.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -11,11 +11,13 @@ use rustix::net::{
     AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with, socketpair,
 };
 
+use super::ends::RunEnd;
 use super::lock::PumpLock;
 use super::pipes::PipeId;
 use super::pump::Pump;
 use super::wire::{self, Message, Received};
 use crate::clock;
+use crate::ids::RunId;
 use crate::limits;
 
 /// Where a holder listens for the next supervisor.
@@ -32,7 +34,12 @@ pub(super) struct Taken {
     pub pipes: Vec<(PipeId, OwnedFd)>,
     /// Terminals, each with the pipe that its output goes to.
     pub masters: Vec<(PipeId, OwnedFd)>,
+    /// Main processes.
+    pub ends: Vec<RunEnd>,
 }
+
+/// The main processes of runs, which the holder is to keep too.
+pub(super) type Mains = BTreeMap<RunId, OwnedFd>;
 
 /// Asks the holder, if there is one, to stop pumping and to hand over. None, or one that does not answer in
 /// time, gives nothing: the pipes are then found in their folder.
@@ -44,14 +51,18 @@ pub(super) fn take_over(state_dir: &Path) -> Taken {
             return Taken::default();
         }
     };
-    match collect(&socket) {
-        Ok(taken) => Taken {
+    let mut taken = Taken::default();
+    match collect(&socket, &mut taken) {
+        Ok(()) => Taken {
             link: Some(socket),
             ..taken
         },
         Err(e) => {
             log::warn!("the holder did not hand over ({e}); opening the pipes without it");
-            Taken::default()
+            Taken {
+                ends: taken.ends,
+                ..Taken::default()
+            }
         }
     }
 }
@@ -69,9 +80,8 @@ pub(super) fn dial(state_dir: &Path) -> io::Result<OwnedFd> {
     Ok(socket)
 }
 
-fn collect(socket: &OwnedFd) -> io::Result<Taken> {
+fn collect(socket: &OwnedFd, taken: &mut Taken) -> io::Result<()> {
     wire::send(socket, &Message::Takeover, None)?;
-    let mut taken = Taken::default();
     let mut until = clock::mono() + limits::HANDOVER_MAX;
     loop {
         match wire::receive(socket) {
@@ -80,7 +90,13 @@ fn collect(socket: &OwnedFd) -> io::Result<Taken> {
                 until = clock::mono() + limits::HANDOVER_MAX;
             }
             Received::Message(Message::Terminal(id), Some(fd)) => taken.masters.push((id, fd)),
-            Received::Message(Message::Complete, _) => return Ok(taken),
+            Received::Message(Message::Watch(run, at), pidfd) => {
+                // Without one, no descriptor was to be had: how that run ended is then not known.
+                let end = pidfd.map(|pidfd| RunEnd { run, pidfd, at });
+                taken.ends.extend(end);
+                until = clock::mono() + limits::HANDOVER_MAX;
+            }
+            Received::Message(Message::Complete, _) => return Ok(()),
             Received::Closed => return Err(io::ErrorKind::ConnectionReset.into()),
             Received::Message(..) | Received::Nonsense => {
                 return Err(io::ErrorKind::InvalidData.into());
@@ -165,7 +181,7 @@ impl Link {
     }
 
     /// Sends what the holder has room for.
-    pub(super) fn flush(&mut self, pump: &Pump) -> Result<(), Lost> {
+    pub(super) fn flush(&mut self, pump: &Pump, mains: &Mains) -> Result<(), Lost> {
         let mut is_full = false;
         while let Some(message) = self.queue.front() {
             let master;
@@ -187,7 +203,18 @@ impl Link {
                     };
                     Some(fd)
                 }
-                Message::Drop(_) | Message::Bye | Message::Takeover | Message::Complete => None,
+                Message::Watch(run, _) => {
+                    let Some(pidfd) = mains.get(run) else {
+                        self.queue.pop_front();
+                        continue;
+                    };
+                    Some(pidfd.as_fd())
+                }
+                Message::Drop(_)
+                | Message::Forget(_)
+                | Message::Bye
+                | Message::Takeover
+                | Message::Complete => None,
             };
             match wire::send(&self.socket, message, fd) {
                 Ok(()) => {
@@ -229,8 +256,8 @@ impl Link {
     }
 
     /// A clean end: the holder is told, and ends.
-    pub(super) fn bye(mut self, pump: &Pump) {
-        if self.flush(pump).is_ok()
+    pub(super) fn bye(mut self, pump: &Pump, mains: &Mains) {
+        if self.flush(pump, mains).is_ok()
             && let Err(e) =
                 wire::send_patiently(&self.socket, &Message::Bye, None, limits::PUMP_LOCK_RETRY)
         {

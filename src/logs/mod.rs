@@ -16,6 +16,7 @@
 
 mod batch;
 mod derive;
+mod ends;
 mod follow;
 pub mod holder;
 pub mod index;
@@ -54,6 +55,7 @@ use std::time::Duration;
 use crossbeam::channel::{Receiver, Sender, bounded};
 use parking_lot::Mutex;
 
+pub use self::ends::RunEnd;
 pub use self::follow::{Follower, Growth, Line};
 pub use self::holder::HolderSeat;
 pub use self::inputs::RunInput;
@@ -106,13 +108,15 @@ pub struct Setup {
 }
 
 /// What was found at start.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Started {
     /// Pipes of an earlier supervisor's runs that somebody may still write to; they are pumped already.
     pub adopted: Vec<PipeId>,
     /// The pid of an earlier supervisor's holder, which goes on as ours; without one, start one
     /// ([`Logs::holder_seat`]).
     pub holder: Option<u32>,
+    /// The main processes of an earlier supervisor's runs, as its holder kept them.
+    pub ends: Vec<RunEnd>,
 }
 
 /// What the end brought to safety.
@@ -293,6 +297,11 @@ impl Logs {
         let (pipes, readers) = self.make_run(instance, run)?;
         self.pump(readers);
         Ok(pipes)
+    }
+
+    /// Has the holder keep the main process of a run, by a descriptor of it, until the run is over.
+    pub fn watch(&self, run: RunId, pidfd: OwnedFd) {
+        self.tell(Command::Watch(run, pidfd));
     }
 
     /// The run of [`Logs::open_run`] was not spawned: its pipes go. Drop its [`RunPipes`] too.

@@ -10,7 +10,7 @@ use crossbeam::channel::{Receiver, Sender, TryRecvError};
 use rustix::event::epoll;
 
 use super::index::Mark;
-use super::link::{Link, Lost};
+use super::link::{Link, Lost, Mains};
 use super::lock::PumpLock;
 use super::pipes::PipeId;
 use super::pump::{Notice, Pump, Totals};
@@ -24,6 +24,8 @@ use crate::model::name::InstanceName;
 pub(super) enum Command {
     /// A run begins: its pipes.
     Register(Vec<(PipeId, OwnedFd)>),
+    /// The main process of a run, for the holder.
+    Watch(RunId, OwnedFd),
     /// A run's tree is gone.
     Over(RunId),
     /// Empty the pipes of an instance now, and say when it is done.
@@ -52,6 +54,8 @@ pub(super) struct Pumping {
     /// Set when the inbox was full: the folder of pipes says what was missed.
     pub was_full: Arc<AtomicBool>,
     pub link: Option<Link>,
+    /// For the holder, and the one after it.
+    pub mains: Mains,
     pub notices: NoticeSink,
     pub lock: PumpLock,
 }
@@ -122,7 +126,11 @@ impl Pumping {
                         self.have_held(id);
                     }
                 }
-                Ok(Command::Over(run)) => self.pump.run_over(run),
+                Ok(Command::Watch(run, pidfd)) => {
+                    self.mains.insert(run, pidfd);
+                    self.tell_holder(Message::Watch(run, None));
+                }
+                Ok(Command::Over(run)) => self.over(run),
                 Ok(Command::Drain(instance, done)) => {
                     self.pump.drain_instance(&instance);
                     // The one who asked may have stopped waiting.
@@ -141,6 +149,13 @@ impl Pumping {
         Next::GoOn
     }
 
+    fn over(&mut self, run: RunId) {
+        self.pump.run_over(run);
+        self.mains.remove(&run);
+        // Always: it may keep one of an earlier supervisor's.
+        self.tell_holder(Message::Forget(run));
+    }
+
     fn look_for_missed(&mut self) {
         match self.pump.add_leftovers() {
             Ok(found) => {
@@ -154,12 +169,15 @@ impl Pumping {
 
     fn attach(&mut self, socket: OwnedFd) {
         if let Some(old) = self.link.take() {
-            old.bye(&self.pump);
+            old.bye(&self.pump, &self.mains);
         }
         match Link::new(socket, &self.pump, LINK) {
             Ok(mut link) => {
                 for id in self.pump.pipes() {
                     link.hold(&self.pump, id.clone());
+                }
+                for run in self.mains.keys() {
+                    link.push(Message::Watch(*run, None));
                 }
                 self.link = Some(link);
             }
@@ -205,7 +223,7 @@ impl Pumping {
             (self.notices)(notice);
         }
         if let Some(link) = &mut self.link
-            && let Err(Lost) = link.flush(&self.pump)
+            && let Err(Lost) = link.flush(&self.pump, &self.mains)
         {
             self.holder_lost();
         }
@@ -227,7 +245,7 @@ impl Pumping {
         let totals = self.pump.finish(clock::mono());
         self.tell();
         if let Some(link) = self.link.take() {
-            link.bye(&self.pump);
+            link.bye(&self.pump, &self.mains);
         }
         // The readers of segments end when the pump is gone; before that, nobody hears of the end.
         drop(self.pump);

@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use rustix::event::{EventfdFlags, eventfd};
 
 use super::index::Mark;
+use super::link::Mains;
 use super::lookout::Lookout;
 use super::pipes::{PipeDir, PipeId};
 use super::print::Printer;
@@ -51,6 +52,7 @@ pub(super) fn start(setup: Setup) -> io::Result<(Logs, Started)> {
     let started = Started {
         adopted,
         holder: taken.link.as_ref().and_then(link::peer),
+        ends: taken.ends,
     };
     let (inbox, orders) = bounded(limits::PUMP_INBOX);
     let wake = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
@@ -61,6 +63,7 @@ pub(super) fn start(setup: Setup) -> io::Result<(Logs, Started)> {
         wake: Arc::clone(&wake),
         was_full: Arc::clone(&was_full),
         link: None,
+        mains: Mains::new(),
         notices: setup.notices,
         lock,
     };

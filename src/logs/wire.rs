@@ -1,5 +1,5 @@
 //! Messages between supervisor and holder, over a local socket that keeps messages apart. Each is a tag and
-//! the name of a pipe, with at most one descriptor. Never interprets them.
+//! the name of a pipe or of a run, with at most one descriptor. Never interprets them.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
@@ -14,7 +14,8 @@ use rustix::net::{
 };
 
 use super::pipes::PipeId;
-use crate::clock;
+use crate::clock::{self, Wall};
+use crate::ids::RunId;
 use crate::limits;
 
 /// The version of this protocol, said with a takeover.
@@ -30,6 +31,11 @@ pub(super) enum Message {
     Terminal(PipeId),
     /// Supervisor to holder: that pipe has ended.
     Drop(PipeId),
+    /// Supervisor to holder and back: keep this main process (a descriptor comes with it). On the way back with
+    /// the time of its end, if it ended while nobody else watched.
+    Watch(RunId, Option<Wall>),
+    /// Supervisor to holder: how that run ended is known.
+    Forget(RunId),
     /// Supervisor to holder: a clean end.
     Bye,
     /// New supervisor to holder: stop pumping, hand over.
@@ -49,6 +55,11 @@ impl Message {
             Self::Hold(id) => named(b'H', id),
             Self::Terminal(id) => named(b'M', id),
             Self::Drop(id) => named(b'D', id),
+            Self::Watch(run, at) => {
+                let at = at.map_or_else(String::new, |at| at.millis().to_string());
+                format!("W{run}.{at}").into_bytes()
+            }
+            Self::Forget(run) => format!("F{run}").into_bytes(),
             Self::Bye => vec![b'B'],
             Self::Takeover => vec![b'T', VERSION],
             Self::Complete => vec![b'C'],
@@ -62,12 +73,23 @@ impl Message {
             (b'H', _) => id().map(Self::Hold),
             (b'M', _) => id().map(Self::Terminal),
             (b'D', _) => id().map(Self::Drop),
+            (b'W', _) => watched(rest),
+            (b'F', _) => Some(Self::Forget(std::str::from_utf8(rest).ok()?.parse().ok()?)),
             (b'B', []) => Some(Self::Bye),
             (b'T', [VERSION]) => Some(Self::Takeover),
             (b'C', []) => Some(Self::Complete),
             _ => None,
         }
     }
+}
+
+fn watched(text: &[u8]) -> Option<Message> {
+    let (run, at) = std::str::from_utf8(text).ok()?.split_once('.')?;
+    let at = match at {
+        "" => None,
+        millis => Some(Wall::from_millis(millis.parse().ok()?)),
+    };
+    Some(Message::Watch(run.parse().ok()?, at))
 }
 
 /// Sends, and waits until there is room, `max` at most.
@@ -208,6 +230,9 @@ mod tests {
             Message::Terminal(id.clone()),
             Message::Hold(id.clone()),
             Message::Drop(id),
+            Message::Watch(RunId::new(), None),
+            Message::Watch(RunId::new(), Some(Wall::from_millis(1_700_000_000_123))),
+            Message::Forget(RunId::new()),
             Message::Takeover,
             Message::Complete,
             Message::Bye,

@@ -1,7 +1,7 @@
 //! The supervising loop: sleeps in epoll, asks the machine, performs. Owns the slots, epoll and the board's
 //! other end. Processes are in `processes`, people's requests in `requests`.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use super::slot::Slot;
 use super::tell::{self, Moment};
 use super::turns::Turns;
 use super::wallclock::WallTimer;
-use super::{Message, Ports, Start, tree};
+use super::{KeptEnd, Message, Ports, Start, tree};
 use crate::child;
 use crate::clock::{self, Wall};
 use crate::ids::RunId;
@@ -69,6 +69,8 @@ pub(super) struct Actor {
     /// The members of all live runs, once somebody asked in this round.
     pub members: Option<tree::Members>,
     pub boot_id: String,
+    /// Of runs that are to be taken over, while that goes on.
+    pub ends: BTreeMap<RunId, KeptEnd>,
     /// For what is planned by the wall clock.
     pub wall: WallTimer,
     /// Rules that turned.
@@ -130,6 +132,7 @@ impl Actor {
             reloads: Vec::new(),
             stop: None,
             members: None,
+            ends: BTreeMap::new(),
             wall: WallTimer::default(),
             turns: start.turns,
             told: Vec::new(),
@@ -231,6 +234,7 @@ impl Actor {
                 self.look_again(slot);
             }
             if self.slots[slot].deadline().is_some_and(|at| at <= now) {
+                self.await_needs_again(slot);
                 self.feed(slot, Input::Tick);
             }
             self.expire(slot, now);

@@ -4,6 +4,7 @@
 //! A run whose main process is alive goes on: same process, same run. One whose main process has gone is over,
 //! with the kernel's last word on it where there is one; what is left of its tree is ended before the next run.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use super::slot::{Live, Main, Slot};
 use super::tell::{self, Moment};
 use super::{Legacy, Measured, tree};
 use crate::child::{self, Child};
-use crate::clock::{self, Mono};
+use crate::clock::{self, Mono, Wall};
 use crate::ids::RunId;
 use crate::model::event::{Event, Exit};
 use crate::model::fingerprint::{Fingerprint, changed_keys};
@@ -44,6 +45,7 @@ impl Actor {
             }
         }
         let mut tally = Tally::default();
+        self.ends = legacy.ends;
         for start in legacy.unfinished {
             let state = legacy.states.iter().find(|s| s.instance == start.instance);
             let Some(slot) = self.slot_of(&start.instance) else {
@@ -67,6 +69,7 @@ impl Actor {
                 self.end_stranger(&start);
             }
         }
+        self.ends = BTreeMap::new();
         self.members = None;
         if tally.gone > 0 {
             // Those that left are stopped as a reload stops them.
@@ -118,9 +121,8 @@ impl Actor {
             self.ports.output_over(start.run);
         }
         let is_wanted = state.is_none_or(|state| state.desired == Desired::Up);
-        let word = child::last_word(start.pid, start.start_ticks);
-        match word.filter(|_| start.boot_id == self.boot_id) {
-            Some(exit) => self.told_late(slot, start, exit),
+        match self.last_word(start) {
+            Some(end) => self.told_late(slot, start, end),
             None => self.missed(slot, start, is_wanted),
         }
         let slot = &mut self.slots[slot];
@@ -128,6 +130,18 @@ impl Actor {
             slot.resume = Some(Input::Stop);
         }
         false
+    }
+
+    /// How it ended, as far as the kernel still tells, and when, as far as somebody saw it.
+    fn last_word(&self, start: &RunStart) -> Option<(Exit, Option<Wall>)> {
+        if start.boot_id != self.boot_id {
+            return None;
+        }
+        let (pid, ticks) = (start.pid, start.start_ticks);
+        match self.ends.get(&start.run) {
+            Some(kept) => child::last_word_of(pid, ticks, &kept.pidfd).map(|exit| (exit, kept.at)),
+            None => child::last_word(pid, ticks).map(|exit| (exit, None)),
+        }
     }
 
     /// Watches the main process of a run that is still up; whether it is.
@@ -147,6 +161,7 @@ impl Actor {
             console: self.reopen_input(slot, start.run),
             ..remains(start, spawned_at(start_ticks))
         });
+        self.keep_main(slot, start.run);
         self.hear_notify_again(slot, start.run);
         self.ports.measure(Measured {
             instance: start.instance.clone(),
@@ -183,16 +198,23 @@ impl Actor {
     }
 
     /// The kernel still knew how the run ended: it is dealt with as if somebody had watched.
-    fn told_late(&mut self, slot: usize, start: &RunStart, exit: Exit) {
+    fn told_late(&mut self, slot: usize, start: &RunStart, (exit, at): (Exit, Option<Wall>)) {
+        // As if it had been up until now for as long as it was.
         let since = spawned_at(start.start_ticks);
+        let since = at.map_or(since, |at| since + clock::wall().since(at));
+        let first = self.told.len();
         let run = start.run;
         let left = self.slots[slot].live.replace(remains(start, since));
         let instance = &mut self.slots[slot].instance;
         instance.desired = Desired::Up;
         instance.state = State::Running { run, since };
         self.feed(slot, Input::Exited(run, exit));
+        for record in &mut self.told[first..] {
+            tell::ended_before(record, at);
+        }
         self.slots[slot].live = left;
         self.slots[slot].is_settled = true;
+        self.slots[slot].ended_unseen = true;
         if self.slots[slot].live.is_none() {
             self.feed(slot, Input::TreeGone(start.run));
         }

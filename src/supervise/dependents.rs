@@ -5,6 +5,7 @@ use super::actor::Actor;
 use super::machine::health::Vitals;
 use super::machine::{Input, State};
 use super::slot::Slot;
+use crate::clock;
 use crate::model::needs::Condition;
 use crate::model::status::PhaseName;
 use crate::model::trigger::{Demand, Trigger};
@@ -24,6 +25,37 @@ impl Slot {
 }
 
 impl Actor {
+    /// When the pause of one whose end nobody saw is over, what it needs may be on its way back too: then it comes
+    /// after that. It waits for nothing that is down for good, as after any other end.
+    pub(super) fn await_needs_again(&mut self, slot: usize) {
+        let State::Backoff {
+            left: None,
+            retry_at,
+            ..
+        } = self.slots[slot].instance.state
+        else {
+            return;
+        };
+        if retry_at > clock::mono() || !std::mem::take(&mut self.slots[slot].ended_unseen) {
+            return;
+        }
+        let needs = &self.slots[slot].spec.needs;
+        let mut unmet = self
+            .graph
+            .needs(self.slots[slot].program)
+            .iter()
+            .flat_map(|program| &self.of_program[*program])
+            .map(|at| &self.slots[*at])
+            .filter(|other| !other.has_come_to(needs.of(other.name.program())))
+            .peekable();
+        let is_to_wait = unmet.peek().is_some()
+            && unmet.all(|other| !matches!(other.instance.state, State::Down(_)));
+        if is_to_wait {
+            self.slots[slot].instance.state = State::Waiting;
+            self.touch(slot);
+        }
+    }
+
     /// Has those give way that are to be started anew with what was started in this round. They end now, and start
     /// when what they need has come as far as they ask: in the order of their dependencies, because the start of
     /// each is followed by that of those that need it.

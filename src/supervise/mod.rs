@@ -34,6 +34,7 @@ mod vitals;
 mod wallclock;
 mod words;
 
+use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
@@ -43,6 +44,7 @@ use std::time::Duration;
 
 use crossbeam::channel::{Sender, bounded};
 
+use crate::clock::Wall;
 use crate::ids::RunId;
 use crate::limits;
 use crate::model::command::{PokeRequest, VerbRequest};
@@ -96,6 +98,9 @@ pub trait Ports: Send {
     fn notify_path(&self, run: RunId) -> PathBuf {
         PathBuf::from(format!("{run}.notify"))
     }
+    /// Keep a descriptor of a run's main process for a supervisor to come, until its output is over. Waits for
+    /// nobody.
+    fn keep_main(&self, _run: RunId, _pidfd: OwnedFd) {}
     /// The run's spawn failed: its pipes are not wanted.
     fn output_unused(&self, run: RunId);
     /// Nothing of the run's tree is left: its output ends with what is in the pipes.
@@ -176,8 +181,19 @@ pub struct Legacy {
     pub unfinished: Vec<RunStart>,
     /// Runs that ended, while something of their trees lives on.
     pub leftovers: Vec<RunStart>,
+    /// The main processes of runs, as somebody kept them who outlived the supervisor.
+    pub ends: BTreeMap<RunId, KeptEnd>,
     /// The word of the recovery, to be completed by what is found; none after a clean end.
     pub recovered: Option<Event>,
+}
+
+/// The main process of a run whose parent is gone.
+#[derive(Clone, Debug)]
+pub struct KeptEnd {
+    /// By it the kernel tells how it ended.
+    pub pidfd: Arc<OwnedFd>,
+    /// When it ended, if somebody saw that.
+    pub at: Option<Wall>,
 }
 
 /// How a stop of everything went.

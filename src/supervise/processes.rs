@@ -24,7 +24,10 @@ impl Actor {
     pub(super) fn spawn(&mut self, slot: usize) -> Option<Input> {
         let run = RunId::new();
         match self.try_spawn(slot, run) {
-            Ok(has_begun) => has_begun.then_some(Input::Spawned(run)),
+            Ok(has_begun) => {
+                self.keep_main(slot, run);
+                has_begun.then_some(Input::Spawned(run))
+            }
             Err(error) => Some(spawn_failed(&error)),
         }
     }
@@ -102,6 +105,18 @@ impl Actor {
             fail(error)
         })?;
         Ok(false)
+    }
+
+    /// Has it kept by somebody who outlives us.
+    pub(super) fn keep_main(&self, slot: usize, run: RunId) {
+        let live = self.slots[slot].live.as_ref();
+        let Some(main) = live.and_then(|live| live.main.as_ref()) else {
+            return;
+        };
+        match main.child.pidfd.try_clone() {
+            Ok(pidfd) => self.ports.keep_main(run, pidfd),
+            Err(error) => log::warn!("pid {} cannot be kept: {error}", main.child.pid),
+        }
     }
 
     /// Kills a main process that was not to be, and forgets its run.

@@ -55,6 +55,8 @@ pub(super) struct Slot {
     pub planned: Planned,
     /// An earlier supervisor's word on it stands: it is not started with this one.
     pub is_settled: bool,
+    /// Its last run ended while nobody watched: it comes back after what it needs, as at a start.
+    pub ended_unseen: bool,
     /// What is to be done first with what an earlier supervisor left.
     pub resume: Option<Input>,
     /// Its place in the configuration.
@@ -121,6 +123,7 @@ impl Slot {
             tags,
             planned: Planned::default(),
             is_settled: false,
+            ended_unseen: false,
             resume: None,
             place: Place::default(),
         }

@@ -68,6 +68,16 @@ pub(super) fn record(slot: &Slot, notice: Notice, started: Option<RunStart>, at:
     }
 }
 
+/// The record of an end that nobody watched, with its own time where that is known.
+pub(super) fn ended_before(record: &mut Record, ended: Option<Wall>) {
+    let (Some(RunChange::Ended { at, .. }), Some(ended)) = (&mut record.run, ended) else {
+        return;
+    };
+    *at = ended;
+    let cause = &mut record.event.facts.cause;
+    cause.get_or_insert_with(|| format!("ended at {ended}, while no supervisor ran"));
+}
+
 /// What is told, of which run, with which facts.
 type Told = (EventKind, Option<RunId>, Facts);
 

@@ -154,8 +154,11 @@ fn an_end_that_nobody_saw_is_told_as_unknown_and_what_runs_once_is_not_run_again
     ));
     let pids = ["job", "web"].map(|name| supervisor.pid_in(name, "running"));
     last_event(&supervisor, "program.ready", "job");
-    kill_when_known(&mut supervisor, "web");
-    for pid in pids {
+    last_event(&supervisor, "program.ready", "web");
+    // With the holder nobody is left who keeps them.
+    let holders = supervisor.holders();
+    supervisor.kill();
+    for pid in holders.into_iter().chain(pids) {
         kill(pid);
         wait_gone(pid);
     }

@@ -32,3 +32,4 @@ mod terminal;
 mod terminal_programs;
 mod tidy;
 mod trees;
+mod unseen_ends;
