@@ -706,6 +706,45 @@ pub const TELEGRAM_TEXT: usize = 4_096;
 /// Telegram: long messages are limited sooner.
 pub const TELEGRAM_TAIL: usize = 2_500;
 
+// Chats whose messages are sent by a token or a webhook, and phones.
+
+/// ntfy: 4096 bytes of a message, more becomes an attachment; counted as JSON, and less, for the push services behind it.
+pub const NTFY_MESSAGE: usize = 3_500;
+/// ntfy: a title is one line of a notification; servers that limit it take 1024 bytes and more.
+pub const NTFY_TITLE: usize = 500;
+/// ntfy: a body of JSON may have twice the bytes of a message.
+pub const NTFY_BODY: usize = 8_192 - 256;
+/// ntfy: a used-up rate fills by one request every five seconds.
+pub const NTFY_WAIT: Duration = Duration::from_secs(10);
+/// Mattermost: 16,383 characters of a post, 4,000 on old servers: this in bytes of title and facts, and
+pub const MATTERMOST_TEXT: usize = 2_000;
+/// this in UTF-16 units of output.
+pub const MATTERMOST_TAIL: usize = 1_500;
+/// Google Chat: 32,000 bytes of a message with its cards; the address of its thread comes to it.
+pub const GOOGLE_CHAT_BODY: usize = 30_000;
+/// Google Chat: output, in UTF-16 units; an escaped sign is five bytes.
+pub const GOOGLE_CHAT_TAIL: usize = 2_500;
+/// Teams: 28 KiB of a message, counted when the workflow has made more of it: a fifth more was seen.
+pub const TEAMS_BODY: usize = 20_000;
+/// Teams: output of a card, in UTF-16 units.
+pub const TEAMS_TAIL: usize = 2_000;
+/// Teams: a plain message, in bytes.
+pub const TEAMS_TEXT: usize = 6_000;
+/// Matrix: 65,536 bytes of an event, with what the homeserver adds to it.
+pub const MATRIX_EVENT: usize = 60_000;
+/// Matrix: the text for those who show no HTML, in bytes.
+pub const MATRIX_TEXT: usize = 8_000;
+/// Matrix: output, in UTF-16 units.
+pub const MATRIX_TAIL: usize = 2_500;
+/// Gotify has no limit of its own; this is what a phone shows, in bytes.
+pub const GOTIFY_TEXT: usize = 8_000;
+/// Pushover: 1024 characters of a message,
+pub const PUSHOVER_MESSAGE: usize = 1_024;
+/// and 250 of a title.
+pub const PUSHOVER_TITLE: usize = 250;
+
+const _: () = assert!(NTFY_MESSAGE + NTFY_TITLE + 256 <= NTFY_BODY && NTFY_MESSAGE <= 4_096);
+
 // Discord counts all text of an embed together, labels (at most 20 characters here) included.
 const _: () = assert!(
     DISCORD_TITLE + DISCORD_TAIL + 8 + MESSAGE_VALUE + DISCORD_FIELDS * (DISCORD_VALUE + 20)

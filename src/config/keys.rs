@@ -132,6 +132,14 @@ pub enum Kind {
     BotToken,
     /// A number or `@name`.
     ChatId,
+    /// A secret that a header is made of.
+    Token,
+    /// The name of an ntfy topic, a secret.
+    Topic,
+    /// A key of Pushover's, a secret.
+    PushoverKey,
+    /// The id of a Matrix room.
+    Room,
     /// A table of request headers, whose values are secrets.
     Headers,
     /// Of a later version: not read.
@@ -175,7 +183,8 @@ impl Kind {
             Self::Url => "URL".to_owned(),
             Self::SecretUrl => "URL, secret".to_owned(),
             Self::SigningKeys => "secret, or list of secrets".to_owned(),
-            Self::BotToken => "secret".to_owned(),
+            Self::BotToken | Self::Token | Self::Topic | Self::PushoverKey => "secret".to_owned(),
+            Self::Room => "room id".to_owned(),
             Self::ChatId => "number, or `\"@name\"`".to_owned(),
             Self::Headers => "table of secrets".to_owned(),
             Self::Unread => String::new(),

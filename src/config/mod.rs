@@ -13,6 +13,7 @@
 
 mod accounts;
 mod announce;
+mod chats;
 mod check;
 mod depends;
 pub mod env;

@@ -159,7 +159,10 @@ impl<'a> Reader<'a> {
                 self.keep(at, name, address).map(Typed::Word)
             }
             Kind::Pattern => super::probes::pattern(self, key, name, node),
-            Kind::SecretUrl | Kind::BotToken => secrets::single(self, key, name, node),
+            Kind::SecretUrl | Kind::BotToken | Kind::Token | Kind::Topic | Kind::PushoverKey => {
+                secrets::single(self, key, name, node)
+            }
+            Kind::Room => super::chats::room(self, key, name, node),
             Kind::SigningKeys => secrets::signing_keys(self, key, name, node),
             Kind::Headers => secrets::headers(self, key, name, node),
             Kind::ChatId => self.chat_id(key, name, node),

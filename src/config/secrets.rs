@@ -18,7 +18,7 @@ pub(super) fn single(reader: &mut Reader<'_>, key: &Key, name: &str, node: &Node
     let text = text(reader, key, name, node)?;
     let checked = match key.kind {
         Kind::BotToken => check_bot_token(&text),
-        _ => check_url(&text),
+        kind => super::chats::check(kind, &text).unwrap_or_else(|| check_url(&text)),
     };
     if let Err(wrong) = checked {
         reader.fault(node.at, name, wrong);

@@ -86,32 +86,21 @@ const fn words(now: &'static [&'static str]) -> Kind {
 }
 
 /// The kinds of target of this version.
-pub const TARGET_KINDS: &[&str] = &["webhook", "discord", "slack", "telegram"];
-const LATER_TARGET_KINDS: &[&str] = &[
-    "teams",
+pub const TARGET_KINDS: &[&str] = &[
+    "webhook",
+    "discord",
+    "slack",
+    "telegram",
     "ntfy",
     "mattermost",
     "google_chat",
-    "matrix",
-    "pagerduty",
-    "alertmanager",
-    "gotify",
-    "pushover",
-    "exec",
-    "email",
-];
-const LATER_URL: &[&str] = &[
     "teams",
-    "ntfy",
-    "mattermost",
-    "google_chat",
     "matrix",
-    "pagerduty",
-    "alertmanager",
     "gotify",
     "pushover",
-    "email",
 ];
+const LATER_TARGET_KINDS: &[&str] = &["pagerduty", "alertmanager", "exec", "email"];
+const LATER_URL: &[&str] = &["pagerduty", "alertmanager", "email"];
 
 /// Every key, in the order in which people read them.
 #[rustfmt::skip]
@@ -201,20 +190,32 @@ pub const KEYS: &[Key] = &[
     now("target.*.token", Kind::BotToken, r#""${TELEGRAM_TOKEN}""#, "The bot's token.").needed().of(&["telegram"]),
     now("target.*.chat_id", Kind::ChatId, "-1001234567890", "The chat's number, or a channel's `\"@name\"`.").needed().of(&["telegram"]),
     usual("target.*.api_url", Kind::Url, r#""https://api.telegram.org""#, "A bot API server of one's own.").of(&["telegram"]),
+    now("target.*.url", Kind::Url, r#""https://ntfy.sh""#, "The server.").needed().of(&["ntfy"]),
+    now("target.*.topic", Kind::Topic, r#""${NTFY_TOPIC}""#, "The topic; who knows its name can read it.").needed().of(&["ntfy"]),
+    now("target.*.token", Kind::Token, r#""${NTFY_TOKEN}""#, "An access token, `tk_…`.").of(&["ntfy"]),
+    now("target.*.url", Kind::SecretUrl, r#""${MATTERMOST_WEBHOOK_URL}""#, "The incoming webhook's address as Mattermost shows it.").needed().of(&["mattermost"]),
+    now("target.*.url", Kind::SecretUrl, r#""${GOOGLE_CHAT_WEBHOOK_URL}""#, "The webhook's address as Google Chat shows it.").needed().of(&["google_chat"]),
+    now("target.*.url", Kind::SecretUrl, r#""${TEAMS_WORKFLOW_URL}""#, "The address that the workflow \"when a webhook request is received\" shows.").needed().of(&["teams"]),
+    now("target.*.url", Kind::Url, r#""https://matrix.example.org""#, "The homeserver.").needed().of(&["matrix"]),
+    now("target.*.token", Kind::Token, r#""${MATRIX_TOKEN}""#, "The access token of a user who is in the room.").needed().of(&["matrix"]),
+    now("target.*.room", Kind::Room, r#""!abc:example.org""#, "The room's id; its alias is not enough.").needed().of(&["matrix"]),
+    now("target.*.url", Kind::Url, r#""https://gotify.example.org""#, "The server of one's own.").needed().of(&["gotify"]),
+    now("target.*.token", Kind::Token, r#""${GOTIFY_TOKEN}""#, "The application's token.").needed().of(&["gotify"]),
+    now("target.*.client_token", Kind::Token, r#""${GOTIFY_CLIENT_TOKEN}""#, "A client's token: with it messages can be deleted.").of(&["gotify"]),
+    usual("target.*.url", Kind::Url, r#""https://api.pushover.net""#, "Where Pushover is.").of(&["pushover"]),
+    now("target.*.token", Kind::PushoverKey, r#""${PUSHOVER_TOKEN}""#, "The application's token.").needed().of(&["pushover"]),
+    now("target.*.user", Kind::PushoverKey, r#""${PUSHOVER_USER}""#, "The key of the user or group.").needed().of(&["pushover"]),
     usual("target.*.breaker.failures", count(1_000), "5", "After so many failures in a row it is left alone."),
     usual("target.*.breaker.cooldown", SOME_TIME, r#""30s""#, "For this long, doubled each time."),
     usual("target.*.breaker.cooldown_max", SOME_TIME, r#""15m""#, "No longer than this."),
-    now("target.*.rate.burst", count(10_000), "5", "Messages at once.").or("by kind: webhook 10, discord 5, slack and telegram 3"),
-    now("target.*.rate.per_minute", count(100_000), "30", "Messages a minute after that.").or("by kind: webhook 300, discord 30, slack 60, telegram 20"),
+    now("target.*.rate.burst", count(10_000), "5", "Messages at once.").or("by kind"),
+    now("target.*.rate.per_minute", count(100_000), "30", "Messages a minute after that.").or("by kind"),
     now("target.*.timeout", ATTEMPT, r#""10s""#, "One attempt; two minutes at the most.").or("`notify.attempt_timeout`"),
     later("target.*.url", "Where the service is.").of(LATER_URL),
-    later("target.*.token", "The service's token.").of(&["slack", "ntfy", "matrix", "gotify", "pushover"]),
+    later("target.*.token", "The service's token.").of(&["slack"]),
     later("target.*.api_url", "Where the service is.").of(&["slack"]),
     later("target.*.channel", "A Slack channel.").of(&["slack"]),
-    later("target.*.topic", "An ntfy topic.").of(&["ntfy"]),
-    later("target.*.room", "A Matrix room.").of(&["matrix"]),
     later("target.*.routing_key", "A PagerDuty key.").of(&["pagerduty"]),
-    later("target.*.user", "A Pushover user.").of(&["pushover"]),
     later("target.*.command", "A program of one's own.").of(&["exec"]),
     later("target.*.from", "The sender.").of(&["email"]),
     later("target.*.to", "The receivers.").of(&["email"]),

@@ -49,7 +49,7 @@ fn provider(fields: &Fields) -> Option<ProviderSpec> {
             chat_id: fields.text_written("target.*.chat_id")?,
             api_url: fields.text("target.*.api_url"),
         })),
-        _ => None,
+        other => super::chats::provider(other, fields),
     }
 }
 
@@ -63,11 +63,18 @@ fn headers(fields: &Fields) -> Vec<(String, Secret)> {
 /// What a provider takes without complaint, as its documentation or its users say.
 fn usual_rate(provider: &ProviderSpec) -> RatePolicy {
     let (burst, per_minute) = match provider {
-        ProviderSpec::Webhook(_) => (10, 300),
-        ProviderSpec::Discord(_) => (5, 30),
+        ProviderSpec::Webhook(_) | ProviderSpec::Mattermost(_) | ProviderSpec::Gotify(_) => {
+            (10, 300)
+        }
+        ProviderSpec::Discord(_) | ProviderSpec::Matrix(_) => (5, 30),
         ProviderSpec::Slack(_) => (3, 60),
         // A group's limit, which is the lowest: what a chat is cannot be seen from its number alone.
-        ProviderSpec::Telegram(_) => (3, 20),
+        ProviderSpec::Telegram(_) | ProviderSpec::Pushover(_) => (3, 20),
+        // Half of what a visitor may ask at once; others may be behind the same address.
+        ProviderSpec::Ntfy(_) => (30, 12),
+        // The space is shared with other webhooks.
+        ProviderSpec::GoogleChat(_) => (1, 60),
+        ProviderSpec::Teams(_) => (2, 60),
     };
     RatePolicy { burst, per_minute }
 }

@@ -4,8 +4,10 @@
 mod bodies;
 mod chats;
 mod contract;
+mod fakes;
 mod kept;
 mod many;
+mod people;
 mod refused;
 mod retries;
 mod routes;

@@ -38,6 +38,23 @@ pub(super) fn example_place(text: &str) -> Place {
         ("TELEGRAM_TOKEN", "123:S3CRETc"),
         ("WEBHOOK_SECRET", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"),
         ("WEBHOOK_TOKEN", "S3CRETd"),
+        ("HEARTBEAT_URL", "https://hc-ping.com/S3CRETz"),
+        ("NTFY_TOPIC", "S3CRETe"),
+        ("NTFY_TOKEN", "tk_S3CRETf"),
+        ("MATTERMOST_WEBHOOK_URL", "https://chat.test/hooks/S3CRETg"),
+        (
+            "GOOGLE_CHAT_WEBHOOK_URL",
+            "https://chat.googleapis.com/v1/spaces/A/messages?key=S3CRETh&token=S3CRETi",
+        ),
+        (
+            "TEAMS_WORKFLOW_URL",
+            "https://x.logic.azure.com/workflows/w/triggers/manual/paths/invoke?sig=S3CRETj",
+        ),
+        ("MATRIX_TOKEN", "syt_S3CRETk"),
+        ("GOTIFY_TOKEN", "A.S3CRETl"),
+        ("GOTIFY_CLIENT_TOKEN", "C.S3CRETm"),
+        ("PUSHOVER_TOKEN", "S3CRETnnnnnnnnnnnnnnnnnnnnnnnn"),
+        ("PUSHOVER_USER", "S3CRETuuuuuuuuuuuuuuuuuuuuuuuu"),
     ])
 }
 
@@ -156,6 +173,7 @@ fn every_key_refuses_a_value_of_another_type_and_every_later_key_is_refused() {
                 l.contains("is called \"ops\"")
                     || l.contains("is called \"db\"")
                     || l.contains("which cannot become")
+                    || l.contains("nobody it goes to")
             });
             assert!(by_itself, "{text}: {own:?}");
         }

@@ -296,11 +296,11 @@ program = 3
 /// A whole file; the answer begins with its line.
 const ELSEWHERE: &str = r#"
 [target.a]
-    1:1: target.a.kind: it is missing: kind = one of webhook, discord, slack, telegram
+    1:1: target.a.kind: it is missing: kind = one of webhook, discord, slack, telegram, ntfy, mattermost, google_chat, teams, matrix, gotify, pushover
 [target.a] | kind = "discrod"
-    2:8: target.a.kind: "discrod" is none of its values: "webhook", "discord", "slack", "telegram"
-[target.a] | kind = "ntfy" | topic = "x"
-    2:8: target.a.kind: "ntfy" is not available in this version: "webhook", "discord", "slack", "telegram"
+    2:8: target.a.kind: "discrod" is none of its values: "webhook", "discord", "slack", "telegram", "ntfy", "mattermost", "google_chat", "teams", "matrix", "gotify", "pushover"
+[target.a] | kind = "email" | topic = "x"
+    2:8: target.a.kind: "email" is not available in this version: "webhook", "discord", "slack", "telegram", "ntfy", "mattermost", "google_chat", "teams", "matrix", "gotify", "pushover"
 [target.a] | kind = "discord"
     1:1: target.a.url: it is missing: for example url = "${DISCORD_WEBHOOK_URL}"
 [target.a] | kind = "discord" | url = "discord.com/x"
@@ -333,6 +333,18 @@ const ELSEWHERE: &str = r#"
     3:11: target.a.chat_id: "me" is no chat: the chat's number, as -1001234567890, or "@channel"
 [target.a] | kind = "telegram" | chat_id = 1 | token = "1:x" | api_url = "x"
     5:11: target.a.api_url: it does not begin with https:// or http://: an address as https://host/path
+[target.a] | kind = "ntfy" | url = "https://ntfy.sh" | topic = "a/b"
+    4:9: target.a.topic: it is no topic: 1 to 64 letters, digits, _ and -, without the server's address
+[target.a] | kind = "ntfy" | url = "https://ntfy.sh" | topic = "a" | token = "a b"
+    5:9: target.a.token: it is no token: it has blanks or other characters a token cannot have, or is too long: the token as the service shows it
+[target.a] | kind = "gotify" | url = "https://h"
+    1:1: target.a.token: it is missing: for example token = "${GOTIFY_TOKEN}"
+[target.a] | kind = "matrix" | url = "https://h" | token = "t" | room = "\u0023ops:h"
+    5:8: target.a.room: it is an alias of a room: the room's id from its advanced settings, as "!abc:example.org"
+[target.a] | kind = "matrix" | url = "https://h" | token = "t" | room = "ops"
+    5:8: target.a.room: it is no room: the room's id from its advanced settings, as "!abc:example.org"
+[target.a] | kind = "pushover" | token = "short" | user = "uuuuuuuuuuuuuuuuuuuuuuuuuuuuuu"
+    3:9: target.a.token: it is no key of Pushover's: 30 letters and digits, as pushover.net shows them
 [target.a] | kind = "webhook" | url = "https://h" | secret = "x"
     4:10: target.a.secret: it does not begin with whsec_: whsec_ and the base64 of 24 to 64 random bytes
 [target.a] | kind = "webhook" | url = "https://h" | secret = ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_AAAA"]

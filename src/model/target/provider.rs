@@ -1,7 +1,10 @@
 //! The kinds of targets there are, each with its own settings; one match says which.
 
 use super::settings::{Audience, Part, Settings};
-use super::{Discord, Slack, Telegram, Webhook};
+use super::{
+    Discord, GoogleChat, Gotify, Matrix, Mattermost, Ntfy, Pushover, Slack, Teams, Telegram,
+    Webhook,
+};
 
 /// The provider of a target with what it needs.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,6 +17,20 @@ pub enum ProviderSpec {
     Slack(Slack),
     /// The Telegram bot API.
     Telegram(Telegram),
+    /// A topic at an ntfy server.
+    Ntfy(Ntfy),
+    /// A Mattermost incoming webhook.
+    Mattermost(Mattermost),
+    /// A webhook of a Google Chat space.
+    GoogleChat(GoogleChat),
+    /// A workflow of Microsoft Teams.
+    Teams(Teams),
+    /// A room of Matrix.
+    Matrix(Matrix),
+    /// An application at a Gotify server.
+    Gotify(Gotify),
+    /// A user or group of Pushover.
+    Pushover(Pushover),
 }
 
 impl ProviderSpec {
@@ -25,6 +42,13 @@ impl ProviderSpec {
             Self::Discord(settings) => settings,
             Self::Slack(settings) => settings,
             Self::Telegram(settings) => settings,
+            Self::Ntfy(settings) => settings,
+            Self::Mattermost(settings) => settings,
+            Self::GoogleChat(settings) => settings,
+            Self::Teams(settings) => settings,
+            Self::Matrix(settings) => settings,
+            Self::Gotify(settings) => settings,
+            Self::Pushover(settings) => settings,
         }
     }
 

@@ -3,9 +3,21 @@
 //!
 //! Text that comes from programs is never put where a provider reads markup, and mentions are off everywhere.
 
+#[cfg(test)]
+mod chat_tests;
 pub mod discord;
+mod flat;
+pub mod google_chat;
+pub mod gotify;
+#[cfg(test)]
+mod hostile_tests;
+pub mod matrix;
+pub mod mattermost;
+pub mod ntfy;
 mod provider;
+pub mod pushover;
 pub mod slack;
+pub mod teams;
 pub mod telegram;
 #[cfg(test)]
 mod testing;
@@ -35,6 +47,13 @@ pub fn of(target: &ProviderSpec) -> &dyn Provider {
         ProviderSpec::Discord(discord) => discord,
         ProviderSpec::Slack(slack) => slack,
         ProviderSpec::Telegram(telegram) => telegram,
+        ProviderSpec::Ntfy(ntfy) => ntfy,
+        ProviderSpec::Mattermost(mattermost) => mattermost,
+        ProviderSpec::GoogleChat(google_chat) => google_chat,
+        ProviderSpec::Teams(teams) => teams,
+        ProviderSpec::Matrix(matrix) => matrix,
+        ProviderSpec::Gotify(gotify) => gotify,
+        ProviderSpec::Pushover(pushover) => pushover,
     }
 }
 
