@@ -19,6 +19,8 @@ pub const HOLDER_AGAIN: Duration = Duration::from_secs(5);
 /// How often deliveries that became too old are looked for.
 pub const EXPIRE_SWEEP: Duration = Duration::from_mins(1);
 
+/// The latest samples of a run that go with its end: a small picture of what it used.
+pub const EVENT_SAMPLES: usize = 20;
 /// Lines of output that go with a crash.
 pub const EVENT_TAIL_LINES: usize = 10;
 
@@ -677,6 +679,12 @@ pub const MESSAGE_TAIL_LINES: usize = 15;
 pub const MESSAGE_TAIL_LINE: usize = 300;
 /// A message's title, in UTF-16 units.
 pub const MESSAGE_TITLE: usize = 240;
+/// A fact's label, in UTF-16 units.
+pub const MESSAGE_LABEL: usize = 28;
+/// Failures of one incident from which on its message calls it a crash loop.
+pub const MESSAGE_LOOP: u32 = 3;
+/// A next start nearer than this is told as a pause, not as a moment: it has passed when people read it.
+pub const MESSAGE_MOMENT_MIN: f64 = 5.0;
 /// One fact's value, in UTF-16 units.
 pub const MESSAGE_VALUE: usize = 200;
 /// Output in a generic webhook's body; receivers commonly take 20 KB in all.
@@ -684,7 +692,7 @@ pub const WEBHOOK_TAIL_BYTES: usize = 12 * 1024;
 /// Discord: 256 characters of an embed's title.
 pub const DISCORD_TITLE: usize = 256;
 /// Discord: 25 fields; these are fewer, for the sum.
-pub const DISCORD_FIELDS: usize = 12;
+pub const DISCORD_FIELDS: usize = 13;
 /// Discord: 1024 characters of a field's value; less, for the sum.
 pub const DISCORD_VALUE: usize = 250;
 /// Discord: 4096 characters of a description; less, for the sum. The fence adds 8.
@@ -745,9 +753,13 @@ pub const PUSHOVER_TITLE: usize = 250;
 
 const _: () = assert!(NTFY_MESSAGE + NTFY_TITLE + 256 <= NTFY_BODY && NTFY_MESSAGE <= 4_096);
 
-// Discord counts all text of an embed together, labels (at most 20 characters here) included.
+// Discord counts all text of an embed together, labels included.
 const _: () = assert!(
-    DISCORD_TITLE + DISCORD_TAIL + 8 + MESSAGE_VALUE + DISCORD_FIELDS * (DISCORD_VALUE + 20)
+    DISCORD_TITLE
+        + DISCORD_TAIL
+        + 8
+        + MESSAGE_VALUE
+        + DISCORD_FIELDS * (DISCORD_VALUE + MESSAGE_LABEL)
         <= 6_000
 );
 const _: () = assert!(DISCORD_PLAIN + DISCORD_PLAIN_TAIL + 9 <= 2_000);

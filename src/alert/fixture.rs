@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::model::language::Language;
 use crate::model::program::ProgramSpec;
 use crate::model::route::RouteSpec;
 use crate::model::settings::{
@@ -12,6 +13,7 @@ use crate::model::settings::{
     MetricsSettings, NotifySettings, Settings, StoreSettings, SupervisorSettings,
 };
 use crate::model::target::{BreakerPolicy, Discord, ProviderSpec, RatePolicy, TargetSpec, Webhook};
+use crate::model::voice::Voice;
 use crate::secret::Secret;
 
 pub(crate) fn settings(routes: Vec<RouteSpec>, max_age: MaxAge) -> Settings {
@@ -42,6 +44,7 @@ pub(crate) fn settings(routes: Vec<RouteSpec>, max_age: MaxAge) -> Settings {
             queue: 1,
             attempt_timeout: secs(1),
             max_age,
+            language: Language::default(),
         },
         metrics: MetricsSettings {
             interval: secs(5),
@@ -80,6 +83,7 @@ fn target(name: &str, provider: ProviderSpec) -> Arc<TargetSpec> {
             burst: 5,
             per_minute: 30,
         },
+        voice: Voice::default(),
     })
 }
 

@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 pub use incident::{Fold, Incidents, Input, RecoveryPolicy};
 pub use route::Router;
-pub use summary::summary;
+pub use summary::{summary, summary_in};
 use telling::Telling;
 
 use crate::clock::Mono;

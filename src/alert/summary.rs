@@ -1,12 +1,24 @@
 //! The one line that says an event in plain words, for every provider, `events` and `status`. Pure. Never
 //! holds markup; text that came from programs is made printable and cut.
 
+mod korean;
+
 use std::fmt::Write as _;
 use std::time::Duration;
 
 use crate::limits;
 use crate::model::event::{Event, EventKind, Exit, Facts};
+use crate::model::language::Language;
 use crate::text;
+
+/// `event` in one line of `language`.
+#[must_use]
+pub fn summary_in(event: &Event, language: Language) -> String {
+    match language {
+        Language::En => summary(event),
+        Language::Ko => korean::summary(event),
+    }
+}
 
 /// `event` in one sentence without a full stop: `web crashed: exit code 1 after 3h 12m; restart 3 in 4s`.
 #[must_use]
@@ -302,6 +314,49 @@ mod tests {
             assert!(!line.contains(kind.as_str()), "{kind} has no words: {line}");
             assert!(seen.insert(line.clone()), "{kind} reads as another: {line}");
         }
+    }
+
+    #[test]
+    fn every_kind_has_its_line_in_korean_without_a_word_of_english() {
+        let mut seen = std::collections::HashSet::new();
+        for kind in EventKind::ALL {
+            let facts = Facts {
+                exit: Some(Exit::Code(1)),
+                cause: Some("restart limit reached: 5 in 1m; \n\x1b[31m 3".to_owned()),
+                asked_by: Some("uid 0 (pid 7)".to_owned()),
+                target: Some("_".to_owned()),
+                count: Some(3),
+                pid: Some(9),
+                uptime_s: Some(11_520.0),
+                restarts: Some(2),
+                next_restart_s: Some(4.0),
+                ..Facts::default()
+            };
+            let mut event = event(*kind, facts);
+            event.instance = kind
+                .as_str()
+                .starts_with("program")
+                .then(|| InstanceName::single("_"));
+            let line = summary_in(&event, Language::Ko);
+            let english = line.replace("\\x0a", "").replace("\\x1b[31m", "");
+            assert!(
+                !english.contains(|c: char| c.is_ascii_alphabetic()),
+                "{kind}: {line}"
+            );
+            assert!(!line.contains(['\n', '\x1b']), "{kind}: {line:?}");
+            assert!(seen.insert(line.clone()), "{kind} reads as another: {line}");
+        }
+        let crash = Facts {
+            exit: Some(Exit::Code(1)),
+            uptime_s: Some(11_520.0),
+            restarts: Some(2),
+            next_restart_s: Some(4.0),
+            ..Facts::default()
+        };
+        assert_eq!(
+            summary_in(&event(EventKind::ProgramCrashed, crash), Language::Ko),
+            "web: 비정상 종료했습니다: 종료 코드 1 (실행 시간 3시간 12분); 4초 후 3번째 재시작"
+        );
     }
 
     #[test]

@@ -5,18 +5,22 @@ use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::RwLock;
 
+use crate::ids::RunId;
 use crate::journal::Enrich;
 use crate::journal::evidence::{Evidence, HintsOf, OutOfMemory, Owner};
 use crate::journal::port::{self, Hints};
 use crate::limits;
 use crate::logs::{Logs, PipeId};
 use crate::metrics::Metrics;
+use crate::model::clues::Usage;
 use crate::model::event::{Event, EventKind};
 use crate::model::name::InstanceName;
 use crate::model::program::ProgramSpec;
+use crate::model::sample::Sample;
 use crate::procfs;
 use crate::supervise::board::Board;
 
@@ -53,9 +57,26 @@ pub(super) fn enrich(witnesses: Witnesses, state_dir: PathBuf) -> Enrich {
         event.facts.peak_memory_bytes = metrics.peak(run);
         // What a stopped one said last can still be read from its files.
         if is_by_itself {
+            event.facts.usage = usage(&metrics.ring(instance), run);
             event.facts.log_tail = logs.tail(instance, run, limits::EVENT_TAIL_LINES);
         }
         evidence.add(event);
+    })
+}
+
+/// The latest samples of `run` among `samples`; none when it was not measured.
+fn usage(samples: &[Sample], run: RunId) -> Option<Usage> {
+    let of_run: Vec<&Sample> = samples.iter().filter(|sample| sample.run == run).collect();
+    let of_run = &of_run[of_run.len().saturating_sub(limits::EVENT_SAMPLES)..];
+    let (first, last) = (of_run.first()?, of_run.last()?);
+    let millis = last.time.millis().saturating_sub(first.time.millis());
+    let over = Duration::from_millis(u64::try_from(millis).unwrap_or(0));
+    let tenths = |percent: f64| (percent * 10.0).round() / 10.0;
+    let figures = || of_run.iter().map(|sample| sample.figures);
+    Some(Usage {
+        over_s: over.as_secs_f64(),
+        cpu_percent: figures().map(|f| tenths(f.cpu_percent)).collect(),
+        memory_bytes: figures().map(|f| f.memory_bytes).collect(),
     })
 }
 
@@ -127,5 +148,37 @@ fn hints(program: &ProgramSpec) -> Hints {
     Hints {
         command: program.command.clone(),
         variables: program.environment.iter().filter_map(number).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Wall;
+    use crate::model::sample::Figures;
+
+    fn sample(run: RunId, second: u32) -> Sample {
+        Sample {
+            instance: InstanceName::single("web"),
+            run,
+            time: Wall::from_millis(i64::from(second) * 1_000),
+            figures: Figures {
+                cpu_percent: f64::from(second) + 0.04,
+                memory_bytes: u64::from(second),
+                ..Figures::default()
+            },
+        }
+    }
+
+    #[test]
+    fn only_the_latest_samples_of_the_run_itself_go_with_its_end() {
+        let (before, run) = (RunId::new(), RunId::new());
+        let mut samples: Vec<Sample> = (0..5).map(|s| sample(before, s)).collect();
+        assert_eq!(usage(&samples, run), None);
+        samples.extend((5..60).map(|s| sample(run, s)));
+        let found = usage(&samples, run).expect("it was measured");
+        assert_eq!(found.memory_bytes, (40..60).collect::<Vec<u64>>());
+        assert_eq!(found.cpu_percent.len(), limits::EVENT_SAMPLES);
+        assert!((found.cpu_percent[0] - 40.0).abs() < 1e-9 && (found.over_s - 19.0).abs() < 1e-9);
     }
 }

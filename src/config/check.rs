@@ -14,6 +14,7 @@ use super::source::{At, Sources};
 use super::{depends, heartbeat, programs, targets};
 use crate::limits;
 use crate::model::event::{EventKind, Severity};
+use crate::model::language::Language;
 use crate::model::name::matches;
 use crate::model::program::ProgramSpec;
 use crate::model::route::RouteSpec;
@@ -144,6 +145,7 @@ fn notify(root: &Fields) -> NotifySettings {
             warning: root.duration("notify.max_age.warning"),
             critical: root.duration("notify.max_age.critical"),
         },
+        language: Language::parse(&root.text("notify.language")).unwrap_or_default(),
     }
 }
 

@@ -16,6 +16,7 @@ use crate::model::settings::{
 };
 use crate::model::status::PhaseName;
 use crate::model::target::{Part, ProviderSpec, TargetSpec};
+use crate::model::voice::Voice;
 use crate::secret::Secret;
 
 /// Where an instance stands at the moment.
@@ -140,6 +141,7 @@ fn root(settings: &Settings) -> BTreeMap<&'static str, String> {
             warning,
             critical,
         },
+        language,
     } = notify;
     let MetricsSettings {
         interval,
@@ -153,7 +155,7 @@ fn root(settings: &Settings) -> BTreeMap<&'static str, String> {
     let ControlSettings { socket } = control;
     let LogSettings { level, format } = log;
     let beats = heartbeat.as_ref();
-    let values: [(&'static str, &dyn std::fmt::Debug); 23] = [
+    let values: [(&'static str, &dyn std::fmt::Debug); 24] = [
         ("supervisor.name", name),
         ("supervisor.state_dir", state_dir),
         ("supervisor.shutdown_timeout", shutdown_timeout),
@@ -164,6 +166,7 @@ fn root(settings: &Settings) -> BTreeMap<&'static str, String> {
         ("notify.max_age.info", info),
         ("notify.max_age.warning", warning),
         ("notify.max_age.critical", critical),
+        ("notify.language", language),
         ("metrics.interval", interval),
         ("metrics.retention.raw", retention_raw),
         ("store.pool", pool),
@@ -178,9 +181,14 @@ fn root(settings: &Settings) -> BTreeMap<&'static str, String> {
         ("log.level", level),
         ("log.format", format),
     ];
-    let values = values.into_iter();
+    shown(&values)
+}
+
+/// Each key with its value in a form for comparing.
+fn shown(values: &[(&'static str, &dyn std::fmt::Debug)]) -> BTreeMap<&'static str, String> {
+    let values = values.iter();
     values
-        .map(|(key, value)| (key, format!("{value:?}")))
+        .map(|(key, value)| (*key, format!("{value:?}")))
         .collect()
 }
 
@@ -227,12 +235,14 @@ fn target_keys(old: &TargetSpec, new: &TargetSpec) -> Vec<String> {
         timeout,
         breaker,
         rate,
+        voice: Voice { language },
     } = old;
     let mut keys = provider_keys(provider, &new.provider);
     for (is_changed, key) in [
         (*timeout != new.timeout, "timeout"),
         (*breaker != new.breaker, "breaker"),
         (*rate != new.rate, "rate"),
+        (*language != new.voice.language, "language"),
     ] {
         if is_changed {
             keys.push(key);

@@ -85,6 +85,9 @@ const fn words(now: &'static [&'static str]) -> Kind {
     Kind::Choice { now, later: &[] }
 }
 
+/// The languages of messages.
+const LANGUAGES: &[&str] = &["en", "ko"];
+
 /// The kinds of target of this version.
 pub const TARGET_KINDS: &[&str] = &[
     "webhook",
@@ -211,6 +214,7 @@ pub const KEYS: &[Key] = &[
     now("target.*.rate.burst", count(10_000), "5", "Messages at once.").or("by kind"),
     now("target.*.rate.per_minute", count(100_000), "30", "Messages a minute after that.").or("by kind"),
     now("target.*.timeout", ATTEMPT, r#""10s""#, "One attempt; two minutes at the most.").or("`notify.attempt_timeout`"),
+    now("target.*.language", words(LANGUAGES), r#""ko""#, "The language of its messages; a webhook's JSON stays English.").or("`notify.language`"),
     later("target.*.url", "Where the service is.").of(LATER_URL),
     later("target.*.token", "The service's token.").of(&["slack"]),
     later("target.*.api_url", "Where the service is.").of(&["slack"]),
@@ -223,7 +227,6 @@ pub const KEYS: &[Key] = &[
     later("target.*.thread", "Threads by program."),
     later("target.*.fallback", "Another target when this one fails."),
     later("target.*.template", "A text of one's own."),
-    later("target.*.language", "The language of messages."),
     later("target.*.proxy", "A proxy."),
     later("target.*.ca_file", "A certificate authority of one's own."),
     later("target.*.allow_private", "Allows private addresses."),
@@ -237,11 +240,11 @@ pub const KEYS: &[Key] = &[
     usual("notify.workers", count(limits::NOTIFY_WORKERS_CONFIGURABLE), "4", "Threads that send.").fixed(),
     usual("notify.queue", count(65_536), "1024", "Deliveries that wait for a thread in memory; more wait in the database.").fixed(),
     usual("notify.attempt_timeout", ATTEMPT, r#""10s""#, "The default of a target's `timeout`."),
+    usual("notify.language", words(LANGUAGES), r#""en""#, "The language of messages."),
     usual("notify.max_age.info", SOME_TIME, r#""30m""#, "Older messages of this severity are not sent any more."),
     usual("notify.max_age.warning", SOME_TIME, r#""6h""#, "The same for warnings."),
     usual("notify.max_age.critical", SOME_TIME, r#""48h""#, "The same for critical ones."),
     later("notify.template", "Texts of one's own."),
-    later("notify.language", "The language of messages."),
     later("notify.proxy", "A proxy."),
     later("notify.ca_file", "A certificate authority of one's own."),
     later("notify.allow_private", "Allows private addresses."),

@@ -3,10 +3,12 @@
 use super::fault::wrong;
 use super::fields::{Block, Fields};
 use super::read::{Reader, Typed};
+use crate::model::language::Language;
 use crate::model::settings::NotifySettings;
 use crate::model::target::{
     BreakerPolicy, Discord, ProviderSpec, RatePolicy, Slack, TargetSpec, Telegram, Webhook,
 };
+use crate::model::voice::Voice;
 use crate::secret::Secret;
 use crate::text;
 
@@ -29,7 +31,15 @@ pub(super) fn target(
             per_minute: fields.integer_or("target.*.rate.per_minute", usual.per_minute),
         },
         provider,
+        voice: Voice {
+            language: language(fields, "target.*.language").unwrap_or(notify.language),
+        },
     })
+}
+
+/// The language that `path` names, when it was written.
+fn language(fields: &Fields, path: &str) -> Option<Language> {
+    Language::parse(&fields.text_written(path)?)
 }
 
 fn provider(fields: &Fields) -> Option<ProviderSpec> {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::clues::{Change, Usage};
 use super::name::InstanceName;
 use super::program::Signal;
 use super::trigger::Trigger;
@@ -295,6 +296,12 @@ pub struct Facts {
     /// The most resident memory the run's tree was seen with.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub peak_memory_bytes: Option<u64>,
+    /// What the run used before it ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Usage>,
+    /// What is not as it was in the last run that did well.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub changed: Vec<Change>,
     /// The last lines of output.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub log_tail: Vec<String>,

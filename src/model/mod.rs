@@ -1,6 +1,7 @@
 //! The nouns every room shares, a file a noun. Plain data: no I/O, no clock, no locks.
 
 pub mod calendar;
+pub mod clues;
 pub mod command;
 pub mod console;
 pub mod delivery;
@@ -11,6 +12,7 @@ pub mod health;
 pub mod heartbeat;
 pub mod hold;
 pub mod incident;
+pub mod language;
 pub mod log;
 pub mod name;
 pub mod needs;
@@ -29,4 +31,5 @@ pub mod target;
 pub mod timing;
 pub mod trigger;
 pub mod urgency;
+pub mod voice;
 pub mod write;

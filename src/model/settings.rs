@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::heartbeat::HeartbeatSpec;
+use super::language::Language;
 use super::program::ProgramSpec;
 use super::route::RouteSpec;
 use super::target::TargetSpec;
@@ -60,6 +61,8 @@ pub struct NotifySettings {
     pub attempt_timeout: Duration,
     /// How long a delivery of each severity is worth sending.
     pub max_age: MaxAge,
+    /// The default of a target's `language`.
+    pub language: Language,
 }
 
 /// `notify.max_age`.

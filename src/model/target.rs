@@ -32,6 +32,7 @@ pub use self::slack::Slack;
 pub use self::teams::Teams;
 pub use self::telegram::Telegram;
 pub use self::webhook::Webhook;
+use super::voice::Voice;
 use crate::clock::Wall;
 
 /// One `[target.NAME]` table, checked.
@@ -47,6 +48,8 @@ pub struct TargetSpec {
     pub breaker: BreakerPolicy,
     /// How fast it may be sent to.
     pub rate: RatePolicy,
+    /// How its messages are worded.
+    pub voice: Voice,
 }
 
 /// After `failures` in a row the target is left alone for `cooldown`, doubling up to `cooldown_max`.

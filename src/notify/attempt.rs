@@ -91,7 +91,10 @@ impl Attempt<'_> {
         let mut tier = Tier::Rich;
         let mut report = Report::unsent("not sent");
         loop {
-            let request = provider.request(&Told::of(self.leased), &self.context(tier));
+            let request = provider.request(
+                &Told::of(self.leased).in_voice(&self.spec.voice),
+                &self.context(tier),
+            );
             let answer = self.send(&request);
             report.status = answer.as_ref().ok().map(|r| r.status);
             let judgement = match answer {

@@ -23,6 +23,7 @@ use crate::model::settings::{MaxAge, NotifySettings};
 use crate::model::target::{
     BreakerPolicy, ProviderSpec, RatePolicy, TargetSpec, TargetState, Webhook,
 };
+use crate::model::voice::Voice;
 use crate::secret::Secret;
 
 /// A row of the table in memory.
@@ -256,6 +257,7 @@ pub(super) fn target(name: &str, provider: ProviderSpec) -> TargetSpec {
             burst: 10_000,
             per_minute: 60_000,
         },
+        voice: Voice::default(),
     }
 }
 
@@ -307,6 +309,7 @@ impl Rig {
                     warning: Duration::from_hours(1),
                     critical: Duration::from_hours(1),
                 },
+                language: crate::model::language::Language::default(),
             },
             host: "box-1".into(),
             emit: Box::new(move |event| {

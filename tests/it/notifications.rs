@@ -3,6 +3,7 @@
 
 mod bodies;
 mod chats;
+mod context;
 mod contract;
 mod fakes;
 mod kept;

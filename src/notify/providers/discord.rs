@@ -98,7 +98,14 @@ fn embed(message: &Message) -> Value {
         .iter()
         .take(limits::DISCORD_FIELDS)
         .map(|(name, value)| {
-            json!({ "name": name, "value": escaped(value, limits::DISCORD_VALUE), "inline": value.len() < 24 })
+            let shown = match message.moment {
+                // Shown as the time from now by whoever reads it, whenever that is.
+                Some((label, at)) if label == *name => {
+                    format!("<t:{}:R>", at.millis().div_euclid(1_000))
+                }
+                _ => escaped(value, limits::DISCORD_VALUE),
+            };
+            json!({ "name": name, "value": shown, "inline": value.len() < 24 })
         })
         .collect();
     let mut embed = json!({

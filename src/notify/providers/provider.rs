@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::clock::Wall;
 use crate::fetch::{Method, Response};
 use crate::model::delivery::{Leased, MessageRef, Outcome};
+use crate::model::voice::Voice;
 use crate::notify::render::Message;
 use crate::secret::Secret;
 
@@ -81,20 +82,32 @@ pub struct Told<'a> {
     pub leased: &'a Leased,
     /// What is to be said besides, in a few words of our own.
     pub note: Option<&'a str>,
+    /// How it is worded.
+    pub voice: &'a Voice,
 }
 
 impl<'a> Told<'a> {
-    /// The event alone.
+    /// The event alone, in plain English.
     #[must_use]
     pub const fn of(leased: &'a Leased) -> Self {
-        Self { leased, note: None }
+        Self {
+            leased,
+            note: None,
+            voice: &Voice::PLAIN,
+        }
+    }
+
+    /// The same in words of `voice`.
+    #[must_use]
+    pub const fn in_voice(self, voice: &'a Voice) -> Self {
+        Self { voice, ..self }
     }
 
     /// The message for people.
     pub(in crate::notify) fn message(&self, context: &Context<'_>) -> Message {
-        let mut message = Message::of(self.leased, context.host);
+        let mut message = Message::of(self.leased, context.host, self.voice);
         if let Some(note) = self.note {
-            message.facts.insert(0, ("Note", note.to_owned()));
+            message.note(note, self.voice);
         }
         message
     }

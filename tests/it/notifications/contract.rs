@@ -12,7 +12,9 @@ use crate::support::receiver::Received;
 pub const HOST: &str = "box-7";
 
 const ALWAYS: [&str; 4] = ["id", "severity", "host", "summary"];
-const WHERE_THEY_APPLY: [&str; 16] = [
+const WHERE_THEY_APPLY: [&str; 18] = [
+    "usage",
+    "changed",
     "program",
     "instance",
     "run",

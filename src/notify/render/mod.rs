@@ -1,13 +1,17 @@
 //! A delivery as a message for people, before any provider's form: a title, facts, the last lines of output.
 //! Pure. All text in it is cleaned to single printable lines; none of it is markup.
 
-use std::time::Duration;
+mod content;
+mod sparkline;
+#[cfg(test)]
+mod tests;
+mod words;
 
 use crate::clock::Wall;
 use crate::limits;
 use crate::model::delivery::Leased;
 use crate::model::event::{Event, EventKind, Facts, Severity};
-use crate::model::incident::IncidentState;
+use crate::model::voice::Voice;
 use crate::text;
 
 /// What stands before the text.
@@ -24,6 +28,9 @@ pub(super) struct Message {
     pub(super) time: Wall,
     /// Its colour and sign.
     pub(super) mood: Mood,
+    /// The fact with this label is the pause until this moment: a provider that shows moments as they pass may show
+    /// that instead of its value.
+    pub(super) moment: Option<(&'static str, Wall)>,
 }
 
 /// How bad it is, good news included.
@@ -62,18 +69,26 @@ impl Mood {
 }
 
 impl Message {
-    /// The message of `leased`, from the supervisor called `host`.
-    pub(super) fn of(leased: &Leased, host: &str) -> Self {
+    /// The message of `leased` in words of `voice`, from the supervisor called `host`.
+    pub(super) fn of(leased: &Leased, host: &str, voice: &Voice) -> Self {
         let event = &leased.event;
-        let summary = crate::alert::summary(event);
+        let summary = crate::alert::summary_in(event, voice.language);
         Self {
             title: line(&summary, limits::MESSAGE_TITLE),
-            facts: facts(leased),
+            facts: content::facts(leased, voice.language),
             tail: tail(&event.facts),
             footer: line(&format!("{host} · {}", event.id), limits::MESSAGE_VALUE),
             time: event.time,
             mood: mood(leased),
+            moment: content::moment(event, voice.language),
         }
+    }
+
+    /// Puts `note` before all facts.
+    pub(super) fn note(&mut self, note: &str, voice: &Voice) {
+        let label = words::of(voice.language).note;
+        self.facts
+            .insert(0, (label, line(note, limits::MESSAGE_VALUE)));
     }
 
     /// Title, facts and footer, a line each.
@@ -148,40 +163,4 @@ fn is_good_news(event: &Event) -> bool {
             | EventKind::TargetRestored
             | EventKind::StorageRestored
     )
-}
-
-fn facts(leased: &Leased) -> Vec<(&'static str, String)> {
-    let event = &leased.event;
-    let facts = &event.facts;
-    let mut list: Vec<(&'static str, String)> = Vec::new();
-    let mut add = |label, value: Option<String>| {
-        if let Some(value) = value.filter(|v| !v.trim().is_empty()) {
-            list.push((label, line(&value, limits::MESSAGE_VALUE)));
-        }
-    };
-    add("Program", event.instance.as_ref().map(ToString::to_string));
-    add("Target", facts.target.clone());
-    add("Exit", facts.exit.as_ref().map(ToString::to_string));
-    add("Cause", facts.cause.clone());
-    add("Uptime", facts.uptime_s.map(seconds));
-    add("Restarts", facts.restarts.map(|n| n.to_string()));
-    add("Next restart in", facts.next_restart_s.map(seconds));
-    add("Peak memory", facts.peak_memory_bytes.map(text::size));
-    add("Asked by", facts.asked_by.clone());
-    add("Count", facts.count.map(|n| n.to_string()));
-    add(
-        "Incident",
-        leased.incident.as_ref().map(|incident| {
-            let state = match incident.state {
-                IncidentState::Open => "open since",
-                IncidentState::Resolved => "resolved, opened",
-            };
-            format!("{state} {}, {} events", incident.opened_at, incident.events)
-        }),
-    );
-    list
-}
-
-fn seconds(value: f64) -> String {
-    Duration::try_from_secs_f64(value).map_or_else(|_| "?".to_owned(), text::duration)
 }
