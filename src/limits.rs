@@ -111,6 +111,11 @@ pub const STOP_AFTER_LINES: Duration = Duration::from_secs(5);
 /// at all.
 pub const CONSOLE_LINE_BYTES: usize = rustix::pipe::PIPE_BUF - 1;
 
+/// A program that is stopped, and did not end, is told after this: one that goes on before is no news.
+pub const HALT_TOLD_AFTER: Duration = Duration::from_secs(1);
+/// Children that were stopped or go on, looked at in one turn.
+pub const PAUSES_AT_ONCE: usize = 1_024;
+
 /// Rows and columns of a program's terminal until somebody attaches to it.
 pub const TERMINAL_SIZE: (u16, u16) = (24, 80);
 

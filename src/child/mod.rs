@@ -16,6 +16,7 @@ mod orphans;
 mod plan;
 mod replace;
 mod spawn;
+mod stopped;
 
 pub use adopt::{adopt, last_word, last_word_of};
 pub use end::{
@@ -27,6 +28,7 @@ pub use launch::{Launch, launch};
 pub use orphans::end_orphans;
 pub use replace::{REPLACES, replace};
 pub use spawn::{Child, Spawn, SpawnError, resolve, spawn};
+pub use stopped::{Pause, pauses};
 
 use std::collections::BTreeSet;
 use std::os::fd::BorrowedFd;

@@ -190,6 +190,7 @@ impl Actor {
             CHILDREN => {
                 while matches!(rustix::io::read(&self.children, &mut [0_u8; 512]), Ok(1..)) {}
                 child::reap_orphans();
+                self.take_pauses();
             }
             _ => match self.sources.get(&token).copied() {
                 Some(Source::Main(slot)) => self.main_ended(slot),
@@ -240,6 +241,7 @@ impl Actor {
             self.expire(slot, now);
             self.tick_vitals(slot, now);
             self.tick_notify(slot, now);
+            self.tick_halt(slot, now);
         }
         self.look_at_the_clock();
     }

@@ -306,18 +306,7 @@ fn outdated(start: &RunStart, spec: &ProgramSpec) -> Option<Demand> {
 
 /// The processes of a run whose main process has gone, none of them held yet.
 fn remains(start: &RunStart, since: Mono) -> Live {
-    Live {
-        root: root_of(start),
-        since,
-        main: None,
-        launch: None,
-        left: Vec::new(),
-        look_at: None,
-        looks: 0,
-        pipes: start.pipes.clone(),
-        console: None,
-        notify: None,
-    }
+    Live::new(root_of(start), since, start.pipes.clone())
 }
 
 fn root_of(start: &RunStart) -> tree::Root {

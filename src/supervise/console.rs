@@ -7,9 +7,9 @@ use std::os::fd::OwnedFd;
 use rustix::io::Errno;
 use rustix::termios::LocalModes;
 
-use super::Output;
 use super::actor::Actor;
 use super::slot::{Live, Slot};
+use super::{Output, halted};
 use crate::ids::RunId;
 use crate::limits;
 use crate::model;
@@ -159,8 +159,11 @@ impl Actor {
     /// for.
     pub(super) fn type_line(&mut self, slot: usize, run: RunId, line: &ConsoleLine) -> bool {
         let slot = &mut self.slots[slot];
-        if slot.live.as_ref().is_none_or(|live| live.root.run != run) {
+        let Some(up) = slot.live.as_ref().filter(|up| up.root.run == run) else {
             return false;
+        };
+        if up.halt.is_some() {
+            halted::wake(up);
         }
         match slot.write_line(&line.text) {
             Ok(()) => {

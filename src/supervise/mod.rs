@@ -13,6 +13,7 @@ pub mod backoff;
 pub mod board;
 mod console;
 mod dependents;
+mod halted;
 mod idle;
 mod launch;
 mod leaving;

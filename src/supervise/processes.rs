@@ -83,16 +83,9 @@ impl Actor {
             start_ticks,
         };
         self.slots[slot].live = Some(Live {
-            root,
-            since: clock::mono(),
             main: Some(Main { child, token }),
-            launch: None,
-            left: Vec::new(),
-            look_at: None,
-            looks: 0,
-            pipes: output.paths,
             console,
-            notify: None,
+            ..Live::new(root, clock::mono(), output.paths)
         });
         self.hear_new(slot, run, notify).map_err(fail)?;
         let Some(launch) = launch else {
@@ -321,6 +314,9 @@ impl Actor {
                     child::signal_group(pid, signal)
                 },
             );
+        }
+        if signal != Signal::KILL {
+            super::halted::wake(live);
         }
         if signal == Signal::KILL || is_strangers {
             // What the group did not reach is held for this only now: sessions of their own are rare.

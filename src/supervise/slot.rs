@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::board::InstanceView;
 use super::console::Console;
+use super::halted::Halt;
 use super::launch::Launching;
 use super::machine::health::Vitals;
 use super::machine::{Down, Input, Instance, State};
@@ -90,6 +91,27 @@ pub(super) struct Live {
     pub console: Option<Console>,
     /// Where it says how it does, when it does say.
     pub notify: Option<Notify>,
+    /// Its main process was stopped.
+    pub halt: Option<Halt>,
+}
+
+impl Live {
+    /// One with no process known yet.
+    pub fn new(root: Root, since: Mono, pipes: Vec<PathBuf>) -> Self {
+        Self {
+            root,
+            since,
+            main: None,
+            launch: None,
+            left: Vec::new(),
+            look_at: None,
+            looks: 0,
+            pipes,
+            console: None,
+            notify: None,
+            halt: None,
+        }
+    }
 }
 
 /// A main process and its place in epoll.
@@ -171,6 +193,7 @@ impl Slot {
             self.instance.deadline(&self.spec),
             look_at,
             self.launch_until(),
+            self.halt_deadline(),
             self.vitals().and_then(Vitals::deadline),
             self.live
                 .as_ref()
@@ -337,11 +360,11 @@ impl Slot {
                 let exit = self.instance.history.last_exit.as_ref()?;
                 self.spec.forbids_restart(exit).map(str::to_owned)
             }
-            State::Running { .. } => self.vitals().and_then(Vitals::cause),
-            State::Down(Down::Stopped)
-            | State::Spawning
-            | State::Starting { .. }
-            | State::Stopping(_) => None,
+            State::Running { .. } => self
+                .halted()
+                .or_else(|| self.vitals().and_then(Vitals::cause)),
+            State::Starting { .. } => self.halted(),
+            State::Down(Down::Stopped) | State::Spawning | State::Stopping(_) => None,
         }
     }
 

@@ -160,7 +160,7 @@ impl Actor {
         }
     }
 
-    fn tell_health(&mut self, slot: usize, kind: EventKind, cause: Option<String>) {
+    pub(super) fn tell_health(&mut self, slot: usize, kind: EventKind, cause: Option<String>) {
         let record = tell::health(&self.slots[slot], kind, cause, Moment::now());
         self.told.push(record);
     }

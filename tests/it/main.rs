@@ -24,6 +24,7 @@ mod recovery;
 mod reload;
 mod secrets;
 mod shutdown;
+mod stopped_programs;
 mod stopping;
 mod storage;
 mod supervision;
