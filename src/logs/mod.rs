@@ -188,7 +188,7 @@ pub fn stored_tail(state_dir: &Path, instance: &InstanceName, run: RunId, n: usi
 /// Whether `run` has a standard input that can be typed into, as the files of `state_dir` say.
 #[must_use]
 pub fn has_input(state_dir: &Path, instance: &InstanceName, run: RunId) -> bool {
-    inputs::path(state_dir, instance, run).exists()
+    inputs::path(state_dir, instance, run).exists() || ptys::is_terminals(state_dir, instance, run)
 }
 
 impl Logs {

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -14,7 +14,7 @@ use rustix::termios::{
 };
 
 use super::RunReaders;
-use super::pipes::{PipeDir, PipeId};
+use super::pipes::{PIPES, PipeDir, PipeId};
 use crate::ids::RunId;
 use crate::limits;
 use crate::model::log::Stream;
@@ -66,6 +66,17 @@ impl Masters {
         let master = master.ok_or(io::ErrorKind::NotFound)?;
         Ok(rustix::io::fcntl_dupfd_cloexec(&*master, 3)?)
     }
+}
+
+/// Whether the run has a terminal, as the files say: a pipe of one stream, and none of the other.
+pub(super) fn is_terminals(state_dir: &Path, instance: &InstanceName, run: RunId) -> bool {
+    let out = id_of(instance, run);
+    let err = PipeId {
+        stream: Stream::Stderr,
+        ..out.clone()
+    };
+    let is_there = |id: &PipeId| state_dir.join(PIPES).join(id.to_string()).exists();
+    is_there(&out) && !is_there(&err)
 }
 
 fn id_of(instance: &InstanceName, run: RunId) -> PipeId {

@@ -1,8 +1,9 @@
 //! Programs with a terminal of their own: what they see, what of it is in the files, who types into it and what
 //! survives. Judged by what the programs themselves recorded.
 
+use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
-use std::process::Output;
+use std::process::{Output, Stdio};
 
 use crate::os_settings::{is_root, nobody};
 use crate::support::processes::{files, is_alive};
@@ -95,6 +96,27 @@ fn it_has_a_terminal_prints_by_the_line_and_hears_what_is_sent() {
     assert_eq!(supervisor.lines("got"), ["up", "say hi", "stop"]);
     assert_eq!(supervisor.stop(), 0);
     supervisor.assert_nothing_left();
+}
+
+#[test]
+fn attach_follows_it_and_types_lines_into_it() {
+    let mut supervisor = running("");
+    log(&supervisor, "an error\n");
+    let mut command = supervisor.command(&["attach", "web"]);
+    command.stdin(Stdio::piped());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut attached = command.spawn().expect("the binary runs");
+    let mut stdin = attached.stdin.take().expect("it is piped");
+    stdin.write_all(b"say hi\n").expect("it reads");
+    log(&supervisor, "did say hi\n");
+    drop(stdin);
+    let output = attached.wait_with_output().expect("our own child");
+    assert!(output.status.success(), "{}", all(&output));
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    let shown = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(shown.contains("an error\nsay hi\ndid say hi\n"), "{shown}");
+    assert_eq!(supervisor.lines("got"), ["up", "say hi"]);
+    assert_eq!(supervisor.stop(), 0);
 }
 
 #[test]
