@@ -126,7 +126,8 @@ fn a_signal_of_a_stop_reaches_its_whole_group_and_its_last_words_are_kept() {
         [program.web]
         shell = true
         command = '''
-        trap 'seq 1 2000; echo done; exit 0' TERM
+        # Its end hangs up its children.
+        trap 'wait; seq 1 2000; echo done; exit 0' TERM
         sh -c 'trap "echo child >> got; exit 0" TERM; echo up >> got; while :; do sleep 0.02; done' &
         while :; do sleep 0.02; done
         '''
