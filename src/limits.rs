@@ -718,6 +718,16 @@ pub const SLACK_WORD: usize = 64;
 pub const TELEGRAM_TEXT: usize = 4_096;
 /// Telegram: long messages are limited sooner.
 pub const TELEGRAM_TAIL: usize = 2_500;
+/// PagerDuty: 1024 characters of a summary.
+pub const PAGERDUTY_SUMMARY: usize = 1_024;
+/// Alertmanager: firing alerts are taken for resolved after so many intervals without being told again.
+pub const ALERT_TELLINGS_MISSED: u32 = 4;
+/// Alertmanager: clients say "resolved" for five minutes, in case it was restarted meanwhile.
+pub const ALERT_RESOLVED_SAID: Duration = Duration::from_mins(5);
+/// The longest interval between two tellings of the same alert.
+pub const ALERT_RESEND_MAX: Duration = Duration::from_hours(1);
+/// How long a target may be away before what was kept up there is given up.
+pub const STANDING_AGE: Duration = Duration::from_hours(48);
 
 // Chats whose messages are sent by a token or a webhook, and phones.
 

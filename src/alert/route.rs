@@ -124,13 +124,17 @@ impl Router {
             severity: fold.event.severity,
             due: fold.event.time,
             held: None,
-            expires_at: fold.event.time + self.age(fold),
+            expires_at: fold.event.time + self.age(target, fold),
         }
     }
 
     /// How long `fold` is worth telling. The end of an incident is worth as much as its worst moment, or a
     /// target that was away would hear of the failure and not of its end.
-    fn age(&self, fold: &Fold) -> Duration {
+    fn age(&self, target: &Destination, fold: &Fold) -> Duration {
+        // What keeps states must learn how they stand, however late.
+        if target.audience == Audience::State && fold.incident.is_some() {
+            return self.max_age.critical;
+        }
         let severity = match &fold.incident {
             Some(i) if i.state == IncidentState::Resolved => i.severity.max(fold.event.severity),
             Some(_) | None => fold.event.severity,

@@ -85,13 +85,11 @@ impl Telling {
         let (wanted, thread) = known;
         let told = thread.of(&target.name);
         match target.audience {
-            // What keeps states hears of every change of one.
-            Audience::Machine | Audience::State => {
-                if told.is_some() || wanted != Wanted::No {
-                    Word::Tell
-                } else {
-                    Word::Nothing
-                }
+            Audience::Machine => tell_if(told.is_some() || wanted != Wanted::No),
+            // What keeps states learns nothing from a start between two crashes.
+            Audience::State => {
+                let is_news = told.is_some() && changes(fold);
+                tell_if(is_news || wanted != Wanted::No)
             }
             Audience::Chat => word(&Case {
                 event: &fold.event,
@@ -219,4 +217,14 @@ fn hold(mut delivery: NewDelivery, until: Wall, by: Hold) -> NewDelivery {
     delivery.expires_at = delivery.due + age;
     delivery.held = Some(by);
     delivery
+}
+
+fn tell_if(is_told: bool) -> Word {
+    if is_told { Word::Tell } else { Word::Nothing }
+}
+
+/// Whether the incident is another one after it: worse, failed again, or over.
+fn changes(fold: &Fold) -> bool {
+    let is_over = |incident: &Incident| incident.state == IncidentState::Resolved;
+    fold.event.severity > Severity::Info || fold.incident.as_ref().is_some_and(is_over)
 }

@@ -140,6 +140,8 @@ pub enum Kind {
     PushoverKey,
     /// The id of a Matrix room.
     Room,
+    /// The key of a PagerDuty integration, a secret.
+    RoutingKey,
     /// A table of request headers, whose values are secrets.
     Headers,
     /// Of a later version: not read.
@@ -183,7 +185,9 @@ impl Kind {
             Self::Url => "URL".to_owned(),
             Self::SecretUrl => "URL, secret".to_owned(),
             Self::SigningKeys => "secret, or list of secrets".to_owned(),
-            Self::BotToken | Self::Token | Self::Topic | Self::PushoverKey => "secret".to_owned(),
+            Self::BotToken | Self::Token | Self::Topic | Self::PushoverKey | Self::RoutingKey => {
+                "secret".to_owned()
+            }
             Self::Room => "room id".to_owned(),
             Self::ChatId => "number, or `\"@name\"`".to_owned(),
             Self::Headers => "table of secrets".to_owned(),

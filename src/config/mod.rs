@@ -26,6 +26,7 @@ mod heartbeat;
 pub mod keys;
 mod lists;
 mod load;
+mod machines;
 mod os;
 pub mod plan;
 mod policy;

@@ -153,21 +153,26 @@ impl<'a> Reader<'a> {
                 let url = secrets::check_url(&word.text).map(|()| word);
                 self.keep(at, name, url).map(Typed::Word)
             }
-            Kind::Address => {
-                let word = self.word(key, name, node)?;
-                let address = super::probes::check_address(word);
-                self.keep(at, name, address).map(Typed::Word)
-            }
+            Kind::Address => self.address(key, name, node),
             Kind::Pattern => super::probes::pattern(self, key, name, node),
-            Kind::SecretUrl | Kind::BotToken | Kind::Token | Kind::Topic | Kind::PushoverKey => {
-                secrets::single(self, key, name, node)
-            }
+            Kind::SecretUrl
+            | Kind::BotToken
+            | Kind::Token
+            | Kind::Topic
+            | Kind::PushoverKey
+            | Kind::RoutingKey => secrets::single(self, key, name, node),
             Kind::Room => super::chats::room(self, key, name, node),
             Kind::SigningKeys => secrets::signing_keys(self, key, name, node),
             Kind::Headers => secrets::headers(self, key, name, node),
             Kind::ChatId => self.chat_id(key, name, node),
             Kind::Unread => None,
         }
+    }
+
+    fn address(&mut self, key: &Key, name: &str, node: &Node) -> Option<Typed> {
+        let word = self.word(key, name, node)?;
+        let address = super::probes::check_address(word);
+        self.keep(node.at, name, address).map(Typed::Word)
     }
 
     fn number(

@@ -18,6 +18,7 @@ pub(super) fn single(reader: &mut Reader<'_>, key: &Key, name: &str, node: &Node
     let text = text(reader, key, name, node)?;
     let checked = match key.kind {
         Kind::BotToken => check_bot_token(&text),
+        Kind::RoutingKey => super::machines::check(key.kind, &text),
         kind => super::chats::check(kind, &text).unwrap_or_else(|| check_url(&text)),
     };
     if let Err(wrong) = checked {
@@ -189,9 +190,28 @@ pub(super) fn check_url(url: &str) -> Result<(), Wrong> {
     Ok(())
 }
 
+/// Standard Webhooks, ed25519: `whsk_` and the base64, padded or not, of the seed and the public key that belongs to it.
+fn check_key_pair(encoded: &str) -> Result<(), Wrong> {
+    const RIGHT: &str =
+        "whsk_ and the base64 of the 32 bytes of the seed and the 32 of its public key";
+    let key = STANDARD_PAD_INDIFFERENT
+        .decode(encoded)
+        .map_err(|_| wrong("it is no base64 behind whsk_", RIGHT))?;
+    if key.len() != 64 {
+        return Err(wrong(format!("its key has {} bytes", key.len()), RIGHT));
+    }
+    let (seed, public) = key.split_at(32);
+    ring::signature::Ed25519KeyPair::from_seed_and_public_key(seed, public)
+        .map(|_| ())
+        .map_err(|_| wrong("its public key does not belong to its seed", RIGHT))
+}
+
 /// Standard Webhooks: `whsec_` and the base64, padded or not, of 24 to 64 bytes.
 fn check_signing_key(text: &str) -> Result<(), Wrong> {
     const RIGHT: &str = "whsec_ and the base64 of 24 to 64 random bytes";
+    if let Some(pair) = text.strip_prefix("whsk_") {
+        return check_key_pair(pair);
+    }
     let Some(encoded) = text.strip_prefix("whsec_") else {
         return Err(wrong("it does not begin with whsec_", RIGHT));
     };
@@ -323,6 +343,21 @@ mod tests {
         ] {
             assert!(check_signing_key(&bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_key_pair_is_one_whose_halves_belong_together() {
+        let good = "whsk_6Xb/dCcHpPea21PS1N9VY/NZW723CEc77N4rJCubMbfVKIDij2HKpMKkioLlX0dRqSKJp4AJ6p9lMicMFs6Kvg==";
+        assert_eq!(check_signing_key(good), Ok(()));
+        assert_eq!(check_signing_key(good.trim_end_matches('=')), Ok(()));
+        for bad in [
+            "whsk_",
+            "whsk_?",
+            "whsk_6Xb/dCcHpPea21PS1N9VY/NZW723CEc77N4rJCubMbc=",
+        ] {
+            assert!(check_signing_key(bad).is_err(), "{bad}");
+        }
+        assert!(check_signing_key(&good.replace("VKID", "VKIE")).is_err());
     }
 
     #[test]

@@ -73,6 +73,10 @@ const CHECK: Kind = Kind::Duration {
     min: Duration::from_millis(10),
     max: limits::PROBE_TIMEOUT_MAX,
 };
+const RESEND: Kind = Kind::Duration {
+    min: Duration::from_secs(1),
+    max: limits::ALERT_RESEND_MAX,
+};
 const ATTEMPT: Kind = Kind::Duration {
     min: Duration::from_millis(100),
     max: limits::ATTEMPT_MAX,
@@ -101,9 +105,11 @@ pub const TARGET_KINDS: &[&str] = &[
     "matrix",
     "gotify",
     "pushover",
+    "pagerduty",
+    "alertmanager",
 ];
-const LATER_TARGET_KINDS: &[&str] = &["pagerduty", "alertmanager", "exec", "email"];
-const LATER_URL: &[&str] = &["pagerduty", "alertmanager", "email"];
+const LATER_TARGET_KINDS: &[&str] = &["exec", "email"];
+const LATER_URL: &[&str] = &["email"];
 
 /// Every key, in the order in which people read them.
 #[rustfmt::skip]
@@ -186,7 +192,7 @@ pub const KEYS: &[Key] = &[
 
     now("target.*.kind", Kind::Choice { now: TARGET_KINDS, later: LATER_TARGET_KINDS }, r#""webhook""#, "Who is told, and how.").needed(),
     now("target.*.url", Kind::SecretUrl, r#""http://127.0.0.1:9119/""#, "Where the JSON is posted.").needed().of(&["webhook"]),
-    now("target.*.secret", Kind::SigningKeys, r#"["${WEBHOOK_SECRET}"]"#, "`whsec_…` keys; the body is signed with each.").of(&["webhook"]),
+    now("target.*.secret", Kind::SigningKeys, r#"["${WEBHOOK_SECRET}"]"#, "`whsec_…` keys, or `whsk_…` key pairs (ed25519); the body is signed with each.").of(&["webhook"]),
     now("target.*.headers", Kind::Headers, r#"{ Authorization = "Bearer ${WEBHOOK_TOKEN}" }"#, "More request headers.").of(&["webhook"]),
     now("target.*.url", Kind::SecretUrl, r#""${DISCORD_WEBHOOK_URL}""#, "The webhook's address as Discord shows it.").needed().of(&["discord"]),
     now("target.*.url", Kind::SecretUrl, r#""${SLACK_WEBHOOK_URL}""#, "The incoming webhook's address as Slack shows it.").needed().of(&["slack"]),
@@ -208,6 +214,11 @@ pub const KEYS: &[Key] = &[
     usual("target.*.url", Kind::Url, r#""https://api.pushover.net""#, "Where Pushover is.").of(&["pushover"]),
     now("target.*.token", Kind::PushoverKey, r#""${PUSHOVER_TOKEN}""#, "The application's token.").needed().of(&["pushover"]),
     now("target.*.user", Kind::PushoverKey, r#""${PUSHOVER_USER}""#, "The key of the user or group.").needed().of(&["pushover"]),
+    now("target.*.routing_key", Kind::RoutingKey, r#""${PAGERDUTY_ROUTING_KEY}""#, "The key of the service's Events API v2 integration.").needed().of(&["pagerduty"]),
+    usual("target.*.url", Kind::Url, r#""https://events.pagerduty.com""#, "Where PagerDuty takes events; `https://events.eu.pagerduty.com` for accounts in Europe.").of(&["pagerduty"]),
+    now("target.*.url", Kind::SecretUrl, r#""http://127.0.0.1:9093""#, "Where Alertmanager is; `/api/v2/alerts` is added.").needed().of(&["alertmanager"]),
+    now("target.*.headers", Kind::Headers, r#"{ Authorization = "Bearer ${ALERTMANAGER_TOKEN}" }"#, "More request headers.").of(&["alertmanager"]),
+    usual("target.*.resend", RESEND, r#""1m""#, "How often what is still so is told again; open incidents are taken for resolved after four of these without a word.").of(&["alertmanager"]),
     usual("target.*.breaker.failures", count(1_000), "5", "After so many failures in a row it is left alone."),
     usual("target.*.breaker.cooldown", SOME_TIME, r#""30s""#, "For this long, doubled each time."),
     usual("target.*.breaker.cooldown_max", SOME_TIME, r#""15m""#, "No longer than this."),
@@ -219,7 +230,6 @@ pub const KEYS: &[Key] = &[
     later("target.*.token", "The service's token.").of(&["slack"]),
     later("target.*.api_url", "Where the service is.").of(&["slack"]),
     later("target.*.channel", "A Slack channel.").of(&["slack"]),
-    later("target.*.routing_key", "A PagerDuty key.").of(&["pagerduty"]),
     later("target.*.command", "A program of one's own.").of(&["exec"]),
     later("target.*.from", "The sender.").of(&["email"]),
     later("target.*.to", "The receivers.").of(&["email"]),

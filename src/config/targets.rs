@@ -59,11 +59,12 @@ fn provider(fields: &Fields) -> Option<ProviderSpec> {
             chat_id: fields.text_written("target.*.chat_id")?,
             api_url: fields.text("target.*.api_url"),
         })),
-        other => super::chats::provider(other, fields),
+        other => super::chats::provider(other, fields)
+            .or_else(|| super::machines::provider(other, fields)),
     }
 }
 
-fn headers(fields: &Fields) -> Vec<(String, Secret)> {
+pub(super) fn headers(fields: &Fields) -> Vec<(String, Secret)> {
     match fields.written("target.*.headers") {
         Some(Typed::Headers(headers)) => headers.clone(),
         _ => Vec::new(),
@@ -85,6 +86,9 @@ fn usual_rate(provider: &ProviderSpec) -> RatePolicy {
         // The space is shared with other webhooks.
         ProviderSpec::GoogleChat(_) => (1, 60),
         ProviderSpec::Teams(_) => (2, 60),
+        ProviderSpec::PagerDuty(_) => (20, 120),
+        // Every open incident is told again each minute.
+        ProviderSpec::Alertmanager(_) => (50, 3_000),
     };
     RatePolicy { burst, per_minute }
 }

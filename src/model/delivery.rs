@@ -49,6 +49,8 @@ pub struct Leased {
     pub incident: Option<Incident>,
     /// The bytes of the first attempt, for targets whose id and body must stay the same.
     pub frozen_body: Option<String>,
+    /// How often the target has taken it, for one that is kept up ([`Verdict::Standing`]).
+    pub confirmed: u32,
 }
 
 /// Where a delivery stands.
@@ -163,6 +165,14 @@ pub enum Verdict {
         due: Wall,
         /// Whether the attempt counts against the schedule (a 429 does not).
         counts: bool,
+    },
+    /// Taken, and to be said again: back to pending with fresh attempts, unless a later delivery of its incident
+    /// waits for the target. Then it is done.
+    Standing {
+        /// When it is said again.
+        due: Wall,
+        /// Past this it expires, if the target does not take it again before.
+        expires_at: Wall,
     },
     /// Given up.
     Dead,

@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+mod alertmanager;
 mod discord;
 mod google_chat;
 mod gotify;
 mod matrix;
 mod mattermost;
 mod ntfy;
+mod pagerduty;
 mod provider;
 mod pushover;
 mod settings;
@@ -19,12 +21,14 @@ mod teams;
 mod telegram;
 mod webhook;
 
+pub use self::alertmanager::Alertmanager;
 pub use self::discord::Discord;
 pub use self::google_chat::GoogleChat;
 pub use self::gotify::Gotify;
 pub use self::matrix::Matrix;
 pub use self::mattermost::Mattermost;
 pub use self::ntfy::Ntfy;
+pub use self::pagerduty::PagerDuty;
 pub use self::provider::ProviderSpec;
 pub use self::pushover::Pushover;
 pub use self::settings::{Audience, Part, Settings};

@@ -225,7 +225,11 @@ impl Dispatcher {
 
     fn finish(&mut self, done: Done) {
         let (now, wall) = (clock::mono(), clock::wall());
-        if let (Some(closing), Verdict::Delivered { .. }) = (&mut self.closing, &done.verdict) {
+        let is_taken = matches!(
+            done.verdict,
+            Verdict::Delivered { .. } | Verdict::Standing { .. }
+        );
+        if let (Some(closing), true) = (&mut self.closing, is_taken) {
             closing.delivered += 1;
         }
         let Some(slot) = self.lanes.of(&done.target) else {

@@ -19,6 +19,7 @@ pub mod limit;
 pub mod outbox;
 pub mod providers;
 pub mod retry;
+mod standing;
 
 mod attempt;
 mod dispatcher;

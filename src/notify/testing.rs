@@ -154,6 +154,11 @@ impl Outbox for Memory {
                 row.leased.attempts += u32::from(counts);
                 DeliveryState::Pending
             }
+            Verdict::Standing { due, .. } => {
+                row.due = due;
+                row.leased.confirmed += 1;
+                DeliveryState::Pending
+            }
             Verdict::Dead => DeliveryState::Dead,
             Verdict::Expired => DeliveryState::Expired,
         };
@@ -231,6 +236,7 @@ pub(super) fn delivery(target: &str) -> Leased {
         event: crash(),
         incident: Some(incident(IncidentId::new())),
         frozen_body: None,
+        confirmed: 0,
     }
 }
 

@@ -12,6 +12,7 @@ use super::attempt::{Attempt, Report};
 use super::board::Board;
 use super::outbox::Outbox;
 use super::retry::{self, Row};
+use super::{providers, standing};
 use crate::clock::{self, Mono, Wall};
 use crate::fetch::Client;
 use crate::limits;
@@ -73,7 +74,10 @@ impl Bench {
             attempts: job.leased.attempts,
             expires_at: job.leased.expires_at,
         };
-        let verdict = retry::verdict(&report.outcome, row, clock::wall(), fastrand::f64());
+        let now = clock::wall();
+        let verdict = retry::verdict(&report.outcome, row, now, fastrand::f64());
+        let pause = providers::of(&job.spec.provider).stands(&job.leased);
+        let verdict = standing::keep(verdict, pause, now);
         log_attempt(&job, &report, &verdict);
         let settlement = settlement(&job, &report, &verdict, (started_at, took));
         let unsettled = match self.outbox.settle(&settlement) {
@@ -139,7 +143,9 @@ fn log_attempt(job: &Job, report: &Report, verdict: &Verdict) {
     }
     let why = report.error().unwrap_or("taken");
     match verdict {
-        Verdict::Delivered { .. } => log::debug!("delivery {id} to {target}: delivered"),
+        Verdict::Delivered { .. } | Verdict::Standing { .. } => {
+            log::debug!("delivery {id} to {target}: delivered");
+        }
         // Quiet: every attempt is a row, `status` shows the last fault, and `target.failing` is told aloud.
         Verdict::RetryAt { due, .. } => {
             log::debug!("delivery {id} to {target}: {why}; again at {due}");

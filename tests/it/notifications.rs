@@ -12,6 +12,7 @@ mod people;
 mod refused;
 mod retries;
 mod routes;
+mod states;
 mod tried;
 
 use rusqlite::{Connection, OpenFlags};

@@ -55,6 +55,8 @@ pub(super) fn example_place(text: &str) -> Place {
         ("GOTIFY_CLIENT_TOKEN", "C.S3CRETm"),
         ("PUSHOVER_TOKEN", "S3CRETnnnnnnnnnnnnnnnnnnnnnnnn"),
         ("PUSHOVER_USER", "S3CRETuuuuuuuuuuuuuuuuuuuuuuuu"),
+        ("PAGERDUTY_ROUTING_KEY", "0123456789abcdef0123456789S3CRET"),
+        ("ALERTMANAGER_TOKEN", "S3CRETo"),
     ])
 }
 

@@ -296,11 +296,11 @@ program = 3
 /// A whole file; the answer begins with its line.
 const ELSEWHERE: &str = r#"
 [target.a]
-    1:1: target.a.kind: it is missing: kind = one of webhook, discord, slack, telegram, ntfy, mattermost, google_chat, teams, matrix, gotify, pushover
+    1:1: target.a.kind: it is missing: kind = one of webhook, discord, slack, telegram, ntfy, mattermost, google_chat, teams, matrix, gotify, pushover, pagerduty, alertmanager
 [target.a] | kind = "discrod"
-    2:8: target.a.kind: "discrod" is none of its values: "webhook", "discord", "slack", "telegram", "ntfy", "mattermost", "google_chat", "teams", "matrix", "gotify", "pushover"
+    2:8: target.a.kind: "discrod" is none of its values: "webhook", "discord", "slack", "telegram", "ntfy", "mattermost", "google_chat", "teams", "matrix", "gotify", "pushover", "pagerduty", "alertmanager"
 [target.a] | kind = "email" | topic = "x"
-    2:8: target.a.kind: "email" is not available in this version: "webhook", "discord", "slack", "telegram", "ntfy", "mattermost", "google_chat", "teams", "matrix", "gotify", "pushover"
+    2:8: target.a.kind: "email" is not available in this version: "webhook", "discord", "slack", "telegram", "ntfy", "mattermost", "google_chat", "teams", "matrix", "gotify", "pushover", "pagerduty", "alertmanager"
 [target.a] | kind = "discord"
     1:1: target.a.url: it is missing: for example url = "${DISCORD_WEBHOOK_URL}"
 [target.a] | kind = "discord" | url = "discord.com/x"
@@ -345,6 +345,10 @@ const ELSEWHERE: &str = r#"
     5:8: target.a.room: it is no room: the room's id from its advanced settings, as "!abc:example.org"
 [target.a] | kind = "pushover" | token = "short" | user = "uuuuuuuuuuuuuuuuuuuuuuuuuuuuuu"
     3:9: target.a.token: it is no key of Pushover's: 30 letters and digits, as pushover.net shows them
+[target.a] | kind = "pagerduty" | routing_key = "S3CRET"
+    3:15: target.a.routing_key: it is no integration key: 32 letters and digits, as the Events API v2 integration of the service shows them
+[target.a] | kind = "alertmanager" | url = "https://h" | resend = "500ms"
+    4:10: target.a.resend: "500ms" is too short: "1s" at the least
 [target.a] | kind = "webhook" | url = "https://h" | secret = "x"
     4:10: target.a.secret: it does not begin with whsec_: whsec_ and the base64 of 24 to 64 random bytes
 [target.a] | kind = "webhook" | url = "https://h" | secret = ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_AAAA"]

@@ -2,8 +2,8 @@
 
 use super::settings::{Audience, Part, Settings};
 use super::{
-    Discord, GoogleChat, Gotify, Matrix, Mattermost, Ntfy, Pushover, Slack, Teams, Telegram,
-    Webhook,
+    Alertmanager, Discord, GoogleChat, Gotify, Matrix, Mattermost, Ntfy, PagerDuty, Pushover,
+    Slack, Teams, Telegram, Webhook,
 };
 
 /// The provider of a target with what it needs.
@@ -31,6 +31,10 @@ pub enum ProviderSpec {
     Gotify(Gotify),
     /// A user or group of Pushover.
     Pushover(Pushover),
+    /// A service of PagerDuty's.
+    PagerDuty(PagerDuty),
+    /// An Alertmanager of Prometheus.
+    Alertmanager(Alertmanager),
 }
 
 impl ProviderSpec {
@@ -49,6 +53,8 @@ impl ProviderSpec {
             Self::Matrix(settings) => settings,
             Self::Gotify(settings) => settings,
             Self::Pushover(settings) => settings,
+            Self::PagerDuty(settings) => settings,
+            Self::Alertmanager(settings) => settings,
         }
     }
 

@@ -3,6 +3,7 @@
 //!
 //! Text that comes from programs is never put where a provider reads markup, and mentions are off everywhere.
 
+pub mod alertmanager;
 #[cfg(test)]
 mod chat_tests;
 pub mod discord;
@@ -14,6 +15,7 @@ mod hostile_tests;
 pub mod matrix;
 pub mod mattermost;
 pub mod ntfy;
+pub mod pagerduty;
 mod provider;
 pub mod pushover;
 pub mod slack;
@@ -54,6 +56,8 @@ pub fn of(target: &ProviderSpec) -> &dyn Provider {
         ProviderSpec::Matrix(matrix) => matrix,
         ProviderSpec::Gotify(gotify) => gotify,
         ProviderSpec::Pushover(pushover) => pushover,
+        ProviderSpec::PagerDuty(pagerduty) => pagerduty,
+        ProviderSpec::Alertmanager(alertmanager) => alertmanager,
     }
 }
 

@@ -25,6 +25,11 @@ pub trait Provider {
 
     /// What can be done with a message there.
     fn abilities(&self) -> Abilities;
+
+    /// When what is told here must be told again, though the target took it; none: never.
+    fn stands(&self, _leased: &Leased) -> Option<Duration> {
+        None
+    }
 }
 
 /// What can be done with a message once it is there. The default is nothing.

@@ -44,6 +44,24 @@ fn webhook() -> ProviderSpec {
 // --- webhook ---
 
 #[test]
+fn a_key_pair_signs_as_the_standards_test_vector_says_beside_a_secret() {
+    let pair = Secret::new(
+        "whsk_6Xb/dCcHpPea21PS1N9VY/NZW723CEc77N4rJCubMbfVKIDij2HKpMKkioLlX0dRqSKJp4AJ6p9lMicMFs6Kvg==",
+    );
+    let id = "msg_p5jXN8AQM9LWM0D4loKWxJek";
+    let signed = webhook::sign(&pair, id, 1_614_265_330, br#"{"test": 2432232314}"#);
+    assert_eq!(
+        signed.as_deref(),
+        Some(
+            "v1a,hnO3f9T8Ytu9HwrXslvumlUpqtNVqkhqw/enGzPCXe5BdqzCInXqYXFymVJaA7AZdpXwVLPo3mNl8EM+m7TBAg=="
+        )
+    );
+    // Never taken for the key of the other kind of signature.
+    assert_eq!(webhook::sign(&Secret::new("whsk_AAAA"), id, 0, b""), None);
+    assert_eq!(webhook::key(&pair), None);
+}
+
+#[test]
 fn signatures_are_those_of_the_standards_test_vectors() {
     let first = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
     let id = "msg_p5jXN8AQM9LWM0D4loKWxJek";

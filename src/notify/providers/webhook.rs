@@ -4,6 +4,7 @@
 use base64::Engine as _;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use hmac::{Hmac, KeyInit, Mac};
+use ring::signature::Ed25519KeyPair;
 use serde::Serialize;
 use sha2::Sha256;
 
@@ -184,9 +185,14 @@ pub fn is_ours(name: &str) -> bool {
         )
 }
 
-/// `v1,` and the signature of `id.timestamp.body`; nothing when `secret` is not a key.
+/// `v1,` or `v1a,` and the signature of `id.timestamp.body`; nothing when `secret` is not a key.
 #[must_use]
 pub fn sign(secret: &Secret, id: &str, timestamp: i64, body: &[u8]) -> Option<String> {
+    if let Some(pair) = key_pair(secret.expose()) {
+        let signed = [format!("{id}.{timestamp}.").as_bytes(), body].concat();
+        let signature = base64::engine::general_purpose::STANDARD.encode(pair.sign(&signed));
+        return Some(format!("v1a,{signature}"));
+    }
     let mut mac = Hmac::<Sha256>::new_from_slice(&key(secret)?).ok()?;
     mac.update(format!("{id}.{timestamp}.").as_bytes());
     mac.update(body);
@@ -194,14 +200,29 @@ pub fn sign(secret: &Secret, id: &str, timestamp: i64, body: &[u8]) -> Option<St
     Some(format!("v1,{signature}"))
 }
 
+/// The pair of a `whsk_…` secret: the seed of an ed25519 key and its public key, which must belong together.
+#[must_use]
+pub fn key_pair(secret: &str) -> Option<Ed25519KeyPair> {
+    let bytes = LENIENT
+        .decode(secret.trim().strip_prefix("whsk_")?)
+        .ok()
+        .filter(|bytes| bytes.len() == 64)?;
+    let (seed, public) = bytes.split_at(32);
+    Ed25519KeyPair::from_seed_and_public_key(seed, public).ok()
+}
+
+const LENIENT: GeneralPurpose = GeneralPurpose::new(
+    &base64::alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
 /// The bytes of a `whsec_…` secret, padded or not; an empty one is none.
 #[must_use]
 pub fn key(secret: &Secret) -> Option<Vec<u8>> {
-    const LENIENT: GeneralPurpose = GeneralPurpose::new(
-        &base64::alphabet::STANDARD,
-        GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
-    );
     let text = secret.expose().trim();
+    if text.starts_with("whsk_") {
+        return None;
+    }
     let text = text.strip_prefix("whsec_").unwrap_or(text);
     LENIENT.decode(text).ok().filter(|key| !key.is_empty())
 }

@@ -21,12 +21,17 @@ statements! {
          ON CONFLICT (id) DO NOTHING";
     WITHDRAW = seek "take back a held delivery",
         "DELETE FROM deliveries WHERE id = ?1 AND state = 'pending' AND held IS NOT NULL AND attempts = 0";
+    // What was kept up is overtaken: the new one says how things stand.
+    OVERTAKE = seek "end what a new delivery takes the place of",
+        "UPDATE deliveries INDEXED BY deliveries_open SET state = 'delivered', settled_at = :now
+         WHERE target = :target AND incident = :incident AND id < :id
+           AND state IN ('pending', 'leased') AND state = 'pending' AND confirmed > 0";
     // INDEXED BY: without statistics SQLite takes the wider index and sorts, or walks all that wait.
     //
     // The oldest of each target that is due and not behind an unfinished one of its incident. LEFT JOIN: a
     // delivery whose event is gone must be found, to be given up.
     HEADS = seek "find the deliveries due",
-        "SELECT d.id AS delivery, d.target, d.incident AS told, d.attempts, d.expires_at, d.body,
+        "SELECT d.id AS delivery, d.target, d.incident AS told, d.attempts, d.expires_at, d.body, d.confirmed,
            e.id, e.at, e.kind, e.severity, e.program, e.slot, e.run, e.facts, e.incident_state
          FROM json_each(?1) AS t
          CROSS JOIN deliveries AS d ON d.id = (
@@ -63,6 +68,16 @@ statements! {
            body = CASE :state WHEN 'delivered' THEN NULL ELSE coalesce(body, :body) END,
            message_id = coalesce(:message_id, message_id), last_error = :error, settled_at = :settled_at
          WHERE id = :id AND state = 'leased'";
+    OVERTAKEN = seek "see whether a later delivery is there",
+        "SELECT 1 FROM deliveries AS d JOIN deliveries AS l INDEXED BY deliveries_by_incident
+           ON l.incident = d.incident AND l.id > d.id AND l.target = d.target
+         WHERE d.id = ?1 LIMIT 1";
+    STAND = seek "keep a delivery up",
+        "UPDATE deliveries SET state = 'pending', due = ?2, expires_at = max(expires_at, ?3), attempts = 0,
+           confirmed = confirmed + 1, last_error = NULL
+         WHERE id = ?1 AND state = 'leased'";
+    CONFIRMED = seek "read how often a delivery was taken",
+        "SELECT confirmed FROM deliveries WHERE id = ?1";
     ATTEMPT = seek "store an attempt",
         "INSERT INTO attempts (delivery, started_at, took_ms, outcome, status, error)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
@@ -168,6 +183,17 @@ pub(in crate::store) fn insert(tx: &Tx<'_>, new: &NewDelivery) -> Result<(), Sto
             ":held": new.held.map(Hold::to_text),
         },
     )?;
+    if let Some(incident) = new.incident {
+        tx.execute(
+            OVERTAKE,
+            named_params! {
+                ":now": new.due.millis(),
+                ":target": new.target.as_ref(),
+                ":incident": incident.to_string(),
+                ":id": new.id.to_string(),
+            },
+        )?;
+    }
     Ok(())
 }
 
@@ -228,6 +254,7 @@ fn read_leased(row: &Row<'_>, id: DeliveryId) -> rusqlite::Result<Leased> {
             .map(|s| super::incidents::read_snapshot(&s))
             .transpose()?,
         frozen_body: row.get("body")?,
+        confirmed: row.get("confirmed")?,
     })
 }
 
@@ -268,24 +295,36 @@ pub(in crate::store) fn settle(tx: &Tx<'_>, settlement: &Settlement) -> Result<(
     let started = settlement.started_at.millis();
     let took = int(settlement.took.as_millis());
     let (state, outcome) = names(&settlement.verdict);
-    tx.execute(
-        ATTEMPT,
-        params![
-            id,
-            started,
-            took,
-            outcome,
-            settlement.status,
-            settlement.error
-        ],
-    )?;
+    if !is_repeated(tx, &id, &settlement.verdict)? {
+        tx.execute(
+            ATTEMPT,
+            params![
+                id,
+                started,
+                took,
+                outcome,
+                settlement.status,
+                settlement.error
+            ],
+        )?;
+    }
+    if let Verdict::Standing { due, expires_at } = &settlement.verdict
+        && tx.db().first(OVERTAKEN, [&id], |_| Ok(()))?.is_none()
+    {
+        tx.execute(STAND, params![id, due.millis(), expires_at.millis()])?;
+        return Ok(());
+    }
     let (due, counts) = match &settlement.verdict {
         Verdict::RetryAt { due, counts } => (Some(due.millis()), *counts),
-        Verdict::Delivered { .. } | Verdict::Dead | Verdict::Expired => (None, true),
+        Verdict::Delivered { .. } | Verdict::Standing { .. } | Verdict::Dead | Verdict::Expired => {
+            (None, true)
+        }
     };
     let message_id = match &settlement.verdict {
         Verdict::Delivered { message } => message.as_ref().map(|m| m.id.as_str()),
-        Verdict::RetryAt { .. } | Verdict::Dead | Verdict::Expired => None,
+        Verdict::RetryAt { .. } | Verdict::Standing { .. } | Verdict::Dead | Verdict::Expired => {
+            None
+        }
     };
     tx.execute(
         SETTLE,
@@ -303,9 +342,24 @@ pub(in crate::store) fn settle(tx: &Tx<'_>, settlement: &Settlement) -> Result<(
     Ok(())
 }
 
+/// Whether an attempt says no more than those before it did: an alert that is kept up is taken every minute for
+/// days.
+fn is_repeated(tx: &Tx<'_>, id: &str, verdict: &Verdict) -> Result<bool, StoreError> {
+    if !matches!(
+        verdict,
+        Verdict::Standing { .. } | Verdict::Delivered { .. }
+    ) {
+        return Ok(false);
+    }
+    let confirmed: Option<u32> = tx.db().first(CONFIRMED, [id], |row| row.get(0))?;
+    Ok(confirmed.is_some_and(|times| times > 0))
+}
+
 fn names(verdict: &Verdict) -> (DeliveryState, &'static str) {
     match verdict {
-        Verdict::Delivered { .. } => (DeliveryState::Delivered, "delivered"),
+        Verdict::Delivered { .. } | Verdict::Standing { .. } => {
+            (DeliveryState::Delivered, "delivered")
+        }
         Verdict::RetryAt { .. } => (DeliveryState::Pending, "retry"),
         Verdict::Dead => (DeliveryState::Dead, "dead"),
         Verdict::Expired => (DeliveryState::Expired, "expired"),

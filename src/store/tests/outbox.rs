@@ -328,3 +328,65 @@ fn what_a_target_must_remember_is_kept() {
         "{\"open\":2}"
     );
 }
+
+fn standing(due: u32) -> Verdict {
+    Verdict::Standing {
+        due: at(due),
+        expires_at: at(due + 5_000),
+    }
+}
+
+#[test]
+fn what_is_kept_up_is_leased_again_and_again_and_counts_as_one_attempt() {
+    let bench = bench();
+    bench.record(told(IncidentId::new(), 1, &["alerts"]));
+    for round in 0..4_u32 {
+        let leased = bench.lease(&["alerts"], 1 + 60 * round).remove(0);
+        assert_eq!((leased.confirmed, leased.attempts), (round, 0));
+        bench.settle(leased.id, standing(1 + 60 * (round + 1)));
+        assert_eq!(bench.state(leased.id), DeliveryState::Pending);
+        assert!(
+            bench.lease(&["alerts"], 60 * (round + 1)).is_empty(),
+            "not before its time"
+        );
+    }
+    // Far beyond the end of the row as it was made.
+    let last = bench.lease(&["alerts"], 4_000).remove(0);
+    assert_eq!(bench.store.attempts(last.id).expect("read").len(), 1);
+    bench.settle(last.id, retry_at(4_001, true));
+    assert_eq!(bench.store.attempts(last.id).expect("read").len(), 2);
+    let again = bench.lease(&["alerts"], 4_001).remove(0);
+    assert_eq!((again.confirmed, again.attempts), (4, 1));
+    bench.settle(again.id, delivered());
+    assert_eq!(bench.state(again.id), DeliveryState::Delivered);
+    assert_eq!(bench.due(&["alerts"]), None);
+}
+
+#[test]
+fn what_is_kept_up_gives_way_to_the_next_of_its_incident_at_once() {
+    let bench = bench();
+    let (a, b) = (IncidentId::new(), IncidentId::new());
+    bench.record(told(a, 1, &["alerts", "chat"]));
+    bench.record(told(b, 2, &["alerts"]));
+    let first = bench.lease(&["alerts"], 9).remove(0);
+    bench.settle(first.id, standing(100));
+    let other = bench.lease(&["alerts"], 9).remove(0);
+    bench.settle(other.id, standing(100));
+    bench.record(told(a, 10, &["alerts", "chat"]));
+    assert_eq!(bench.state(first.id), DeliveryState::Delivered);
+    assert_eq!(
+        bench.state(other.id),
+        DeliveryState::Pending,
+        "another incident"
+    );
+    let second = bench.lease(&["alerts"], 10).remove(0);
+    assert_eq!(second.event.time, at(10));
+    // In flight while the next one comes: it is done with its settlement.
+    bench.record(told(a, 11, &["alerts"]));
+    bench.settle(second.id, standing(110));
+    assert_eq!(bench.state(second.id), DeliveryState::Delivered);
+    assert_eq!(bench.lease(&["alerts"], 11).remove(0).event.time, at(11));
+    // What waits and was never taken keeps its place.
+    let chat = bench.lease(&["chat"], 11).remove(0);
+    assert_eq!(chat.event.time, at(1));
+}

@@ -1,11 +1,13 @@
-//! Chats on loopback that behave as their documentation says: they refuse what it says is refused, and show what
+//! Chats and other services on loopback that behave as their documentation says: they refuse what it says is refused, and show what
 //! people would see.
 
+pub mod alertmanager;
 pub mod google_chat;
 pub mod gotify;
 pub mod matrix;
 pub mod mattermost;
 pub mod ntfy;
+pub mod pagerduty;
 pub mod pushover;
 pub mod teams;
 
