@@ -974,3 +974,9 @@ pub const HEARTBEAT_ANSWER: Duration = Duration::from_secs(5);
 
 /// How long the end waits for the heartbeat's thread.
 pub const HEARTBEAT_END_MAX: Duration = Duration::from_millis(200);
+
+/// Ways to addresses (proxies, authorities, rules) whose connections are kept.
+pub const FETCH_WAYS: usize = 32;
+
+/// The largest file of certificates.
+pub const CA_FILE_BYTES_MAX: u64 = 1 << 20;

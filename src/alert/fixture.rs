@@ -43,6 +43,7 @@ pub(crate) fn settings(routes: Vec<RouteSpec>, max_age: MaxAge) -> Settings {
             workers: 1,
             queue: 1,
             attempt_timeout: secs(1),
+            via: crate::model::via::Via::DIRECT,
             max_age,
             language: Language::default(),
         },
@@ -84,6 +85,7 @@ fn target(name: &str, provider: ProviderSpec) -> Arc<TargetSpec> {
             per_minute: 30,
         },
         voice: Voice::default(),
+        via: crate::model::via::Via::DIRECT,
     })
 }
 

@@ -17,6 +17,7 @@ use crate::fetch::{Client, Request, Response};
 use crate::limits;
 use crate::model::heartbeat::{HeartbeatMethod, HeartbeatSpec};
 use crate::model::status::Desired;
+use crate::model::via::Via;
 use crate::secret::Secret;
 use crate::supervise::Supervisor;
 use crate::supervise::board::{Board, Snapshot};
@@ -187,6 +188,7 @@ fn ask(client: &Client, spec: &HeartbeatSpec, words: &str) -> Result<u16, String
         headers,
         body: body.as_bytes(),
         timeout: spec.timeout,
+        via: &Via::DIRECT,
     };
     let answer = match spec.method {
         HeartbeatMethod::Get => client.status(&request),

@@ -11,7 +11,7 @@ use super::fields::{Block, Document, Fields};
 use super::load::{Gathered, known_names};
 use super::read::Reader;
 use super::source::{At, Sources};
-use super::{depends, heartbeat, programs, targets};
+use super::{depends, heartbeat, programs, targets, via};
 use crate::limits;
 use crate::model::event::{EventKind, Severity};
 use crate::model::language::Language;
@@ -44,7 +44,7 @@ pub(super) fn check(path: &Path, env: &Env, gathered: &Gathered) -> Checked {
     let path = env.absolute(path);
     let root = &document.root;
     let metrics = metrics(root);
-    let notify = notify(root);
+    let notify = notify(&mut reader, root);
     let targets: Vec<Arc<TargetSpec>> = document
         .targets
         .iter()
@@ -72,7 +72,7 @@ pub(super) fn check(path: &Path, env: &Env, gathered: &Gathered) -> Checked {
     unused(&mut odd, document);
     let supervisor = supervisor(root, env, &path);
     let control = control(&mut reader, root, &supervisor);
-    let heartbeat = heartbeat::heartbeat(&mut reader, root);
+    let heartbeat = heartbeat::heartbeat(&mut odd, root);
     let settings = Settings {
         path,
         supervisor,
@@ -135,7 +135,7 @@ fn control(
     ControlSettings { socket }
 }
 
-fn notify(root: &Fields) -> NotifySettings {
+fn notify(reader: &mut Reader<'_>, root: &Fields) -> NotifySettings {
     NotifySettings {
         workers: root.integer("notify.workers"),
         queue: root.integer("notify.queue"),
@@ -146,6 +146,7 @@ fn notify(root: &Fields) -> NotifySettings {
             critical: root.duration("notify.max_age.critical"),
         },
         language: Language::parse(&root.text("notify.language")).unwrap_or_default(),
+        via: via::of_notify(reader, root),
     }
 }
 

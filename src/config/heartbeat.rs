@@ -7,8 +7,8 @@ use crate::model::heartbeat::{HeartbeatMethod, HeartbeatSpec};
 
 const URL: &str = "heartbeat.url";
 
-/// The specification; none where no address is given. Other keys of it without one mean nothing.
-pub(super) fn heartbeat(reader: &mut Reader<'_>, root: &Fields) -> Option<HeartbeatSpec> {
+/// The specification; none where no address is given. Other keys of it without one mean nothing, which is `odd`.
+pub(super) fn heartbeat(odd: &mut Reader<'_>, root: &Fields) -> Option<HeartbeatSpec> {
     let others = [
         "heartbeat.interval",
         "heartbeat.timeout",
@@ -18,7 +18,7 @@ pub(super) fn heartbeat(reader: &mut Reader<'_>, root: &Fields) -> Option<Heartb
         && let Some((key, at)) = others.iter().find_map(|key| Some((key, root.place(key)?)))
     {
         let what = "there is a heartbeat, and nobody it goes to";
-        reader.fault(at, key, wrong(what, "give heartbeat.url, or leave it out"));
+        odd.fault(at, key, wrong(what, "give heartbeat.url, or leave it out"));
     }
     Some(HeartbeatSpec {
         url: root.secrets(URL).first()?.clone(),

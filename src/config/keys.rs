@@ -126,6 +126,8 @@ pub enum Kind {
     Url,
     /// A secret address.
     SecretUrl,
+    /// The secret address of a proxy, or `none`.
+    Proxy,
     /// One or several `whsec_…` keys.
     SigningKeys,
     /// The token of a Telegram bot.
@@ -184,6 +186,7 @@ impl Kind {
             Self::Limits => "table of limits".to_owned(),
             Self::Url => "URL".to_owned(),
             Self::SecretUrl => "URL, secret".to_owned(),
+            Self::Proxy => "URL, secret, or `\"none\"`".to_owned(),
             Self::SigningKeys => "secret, or list of secrets".to_owned(),
             Self::BotToken | Self::Token | Self::Topic | Self::PushoverKey | Self::RoutingKey => {
                 "secret".to_owned()

@@ -43,6 +43,7 @@ mod targets;
 #[cfg(test)]
 mod tests;
 mod timing;
+mod via;
 mod walk;
 
 use std::collections::BTreeSet;

@@ -16,6 +16,7 @@ use crate::model::settings::{
 };
 use crate::model::status::PhaseName;
 use crate::model::target::{Part, ProviderSpec, TargetSpec};
+use crate::model::via::{Authority, Via};
 use crate::model::voice::Voice;
 use crate::secret::Secret;
 
@@ -132,17 +133,6 @@ fn root(settings: &Settings) -> BTreeMap<&'static str, String> {
         state_dir,
         shutdown_timeout,
     } = supervisor;
-    let NotifySettings {
-        workers,
-        queue,
-        attempt_timeout,
-        max_age: MaxAge {
-            info,
-            warning,
-            critical,
-        },
-        language,
-    } = notify;
     let MetricsSettings {
         interval,
         retention_raw,
@@ -155,18 +145,11 @@ fn root(settings: &Settings) -> BTreeMap<&'static str, String> {
     let ControlSettings { socket } = control;
     let LogSettings { level, format } = log;
     let beats = heartbeat.as_ref();
-    let values: [(&'static str, &dyn std::fmt::Debug); 24] = [
+    let values: [(&'static str, &dyn std::fmt::Debug); 17] = [
         ("supervisor.name", name),
         ("supervisor.state_dir", state_dir),
         ("supervisor.shutdown_timeout", shutdown_timeout),
         ("route", routes),
-        ("notify.workers", workers),
-        ("notify.queue", queue),
-        ("notify.attempt_timeout", attempt_timeout),
-        ("notify.max_age.info", info),
-        ("notify.max_age.warning", warning),
-        ("notify.max_age.critical", critical),
-        ("notify.language", language),
         ("metrics.interval", interval),
         ("metrics.retention.raw", retention_raw),
         ("store.pool", pool),
@@ -181,7 +164,40 @@ fn root(settings: &Settings) -> BTreeMap<&'static str, String> {
         ("log.level", level),
         ("log.format", format),
     ];
-    shown(&values)
+    let mut all = shown(&values);
+    all.extend(of_notify(notify));
+    all
+}
+
+fn of_notify(notify: &NotifySettings) -> BTreeMap<&'static str, String> {
+    let NotifySettings {
+        workers,
+        queue,
+        attempt_timeout,
+        max_age: MaxAge {
+            info,
+            warning,
+            critical,
+        },
+        language,
+        via: Via {
+            allow_private,
+            proxy,
+            authority,
+        },
+    } = notify;
+    shown(&[
+        ("notify.workers", workers),
+        ("notify.queue", queue),
+        ("notify.attempt_timeout", attempt_timeout),
+        ("notify.max_age.info", info),
+        ("notify.max_age.warning", warning),
+        ("notify.max_age.critical", critical),
+        ("notify.language", language),
+        ("notify.proxy", &proxy.as_ref().map(digest)),
+        ("notify.ca_file", &authority.as_ref().map(Authority::pem)),
+        ("notify.allow_private", allow_private),
+    ])
 }
 
 /// Each key with its value in a form for comparing.
@@ -236,6 +252,7 @@ fn target_keys(old: &TargetSpec, new: &TargetSpec) -> Vec<String> {
         breaker,
         rate,
         voice: Voice { language },
+        via,
     } = old;
     let mut keys = provider_keys(provider, &new.provider);
     for (is_changed, key) in [
@@ -243,6 +260,9 @@ fn target_keys(old: &TargetSpec, new: &TargetSpec) -> Vec<String> {
         (*breaker != new.breaker, "breaker"),
         (*rate != new.rate, "rate"),
         (*language != new.voice.language, "language"),
+        (via.proxy != new.via.proxy, "proxy"),
+        (via.authority != new.via.authority, "ca_file"),
+        (via.allow_private != new.via.allow_private, "allow_private"),
     ] {
         if is_changed {
             keys.push(key);

@@ -157,6 +157,7 @@ impl<'a> Reader<'a> {
             Kind::Pattern => super::probes::pattern(self, key, name, node),
             Kind::SecretUrl
             | Kind::BotToken
+            | Kind::Proxy
             | Kind::Token
             | Kind::Topic
             | Kind::PushoverKey

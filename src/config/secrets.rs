@@ -19,6 +19,7 @@ pub(super) fn single(reader: &mut Reader<'_>, key: &Key, name: &str, node: &Node
     let checked = match key.kind {
         Kind::BotToken => check_bot_token(&text),
         Kind::RoutingKey => super::machines::check(key.kind, &text),
+        Kind::Proxy => super::via::check_proxy(&text),
         kind => super::chats::check(kind, &text).unwrap_or_else(|| check_url(&text)),
     };
     if let Err(wrong) = checked {

@@ -3,6 +3,7 @@
 use super::fault::wrong;
 use super::fields::{Block, Fields};
 use super::read::{Reader, Typed};
+use super::via;
 use crate::model::language::Language;
 use crate::model::settings::NotifySettings;
 use crate::model::target::{
@@ -20,6 +21,7 @@ pub(super) fn target(
 ) -> Option<TargetSpec> {
     let fields = &block.fields;
     let breaker = breaker(reader, block);
+    let via = via::of_target(reader, block, &notify.via);
     let provider = provider(fields)?;
     let usual = usual_rate(&provider);
     Some(TargetSpec {
@@ -34,6 +36,7 @@ pub(super) fn target(
         voice: Voice {
             language: language(fields, "target.*.language").unwrap_or(notify.language),
         },
+        via,
     })
 }
 

@@ -16,9 +16,11 @@ impl Client {
     /// There was no status in time.
     pub fn status(&self, request: &Request<'_>) -> Result<u16, FetchError> {
         let prepared = Prepared::new(request)?;
-        exchange::begin(clock::mono() + request.timeout.min(limits::ATTEMPT_MAX));
+        let deadline = clock::mono() + request.timeout.min(limits::ATTEMPT_MAX);
+        exchange::begin(deadline, request.via.allow_private);
+        let agent = self.agents.of(request.via)?;
         // A kept connection would say nothing of whether a new one is accepted.
-        let mut builder = self.agent.get(&prepared.uri).header("connection", "close");
+        let mut builder = agent.get(&prepared.uri).header("connection", "close");
         for (name, value) in &prepared.headers {
             builder = builder.header(name, value);
         }
@@ -32,7 +34,7 @@ impl Client {
     /// It is not.
     pub fn reach(&self, host: &str, port: u16, timeout: Duration) -> Result<(), FetchError> {
         let timeout = timeout.min(limits::ATTEMPT_MAX);
-        exchange::begin(clock::mono() + timeout);
+        exchange::begin(clock::mono() + timeout, true);
         let mut addresses = self
             .resolver
             .addresses(host, timeout.min(limits::RESOLVE_MAX))?;
@@ -68,6 +70,7 @@ mod tests {
             headers: &[],
             body: &[],
             timeout: Duration::from_secs(5),
+            via: &crate::model::via::Via::DIRECT,
         });
         let request = server.join().expect("no panic");
         assert!(request.starts_with("GET /health HTTP/1.1\r\n"), "{request}");

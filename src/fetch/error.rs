@@ -48,6 +48,18 @@ pub enum FetchError {
     /// Every address of the host is link-local or a metadata service.
     #[error("the host's address is link-local or a metadata service, which is never contacted")]
     RefusedAddress,
+    /// Every address of the host is private, and this target may not have one.
+    #[error("the host's address is private, and allow_private is false")]
+    PrivateAddress,
+    /// The proxy's address cannot be used.
+    #[error("the proxy's address cannot be used")]
+    BadProxy,
+    /// The proxy does not connect us.
+    #[error("the proxy does not connect: {0}")]
+    Proxy(String),
+    /// The file of the authority holds no certificate.
+    #[error("the ca_file holds no certificate")]
+    BadAuthority,
     /// A phase took longer than it may.
     #[error("time-out while {}", .0.as_str())]
     Timeout(Phase),
@@ -86,7 +98,12 @@ pub(super) fn from_ureq(error: ureq::Error) -> FetchError {
         ureq::Error::Protocol(_)
         | ureq::Error::LargeResponseHeader(..)
         | ureq::Error::BodyStalled => FetchError::Malformed,
-        // ureq's enum is open; what is left are proxies, cookies, redirects and decompression, all off.
+        // What it says is the proxy's status.
+        ureq::Error::ConnectProxyFailed(what) => FetchError::Proxy(
+            crate::text::cut(&crate::text::printable(what.as_bytes()), 200).into(),
+        ),
+        ureq::Error::InvalidProxyUrl => FetchError::BadProxy,
+        // ureq's enum is open; what is left are cookies, redirects and decompression, all off.
         _ => FetchError::Other,
     }
 }

@@ -10,14 +10,16 @@ use std::time::Duration;
 use crate::clock::{self, Mono};
 
 thread_local! {
+    static ALLOW_PRIVATE: Cell<bool> = const { Cell::new(false) };
     static DEADLINE: Cell<Mono> = const { Cell::new(Mono::from_nanos(0)) };
     static OPENED: Cell<bool> = const { Cell::new(false) };
     static ANSWERED: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Begins one: nothing opened, nothing received.
-pub(super) fn begin(deadline: Mono) {
+pub(super) fn begin(deadline: Mono, allow_private: bool) {
     DEADLINE.set(deadline);
+    ALLOW_PRIVATE.set(allow_private);
     OPENED.set(false);
     ANSWERED.set(false);
 }
@@ -25,6 +27,11 @@ pub(super) fn begin(deadline: Mono) {
 /// What is left of its time.
 pub(super) fn remaining() -> Duration {
     DEADLINE.get().since(clock::mono())
+}
+
+/// Whether it may go to a private address.
+pub(super) fn allows_private() -> bool {
+    ALLOW_PRIVATE.get()
 }
 
 /// A connection was opened for it.

@@ -1,11 +1,12 @@
 //! The one HTTP client: short requests to a configured address, with every wait bounded. Sees only the base.
 //!
 //! Architecture invariant: nothing of a URL, a header or a body reaches an error or a log line of ours; no
-//! redirect is followed, no proxy is read from the environment, no body is read without bound, and no link-local
+//! redirect is followed, no proxy but a configured one is asked, no body is read without bound, and no link-local
 //! or metadata address is ever contacted. [`QUIET_LOG_TARGETS`] names the libraries whose own log lines are not
 //! that careful.
 
 mod address;
+mod agents;
 mod check;
 mod error;
 mod exchange;
@@ -16,19 +17,20 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 mod transport;
+#[cfg(test)]
+mod ways_tests;
 
 use std::io::Read;
 use std::time::Duration;
 
 use ureq::http::{HeaderName, HeaderValue, Uri};
-use ureq::tls::TlsConfig;
-use ureq::unversioned::transport::{Connector, RustlsConnector};
 
 pub use self::error::{FetchError, Phase};
 pub use self::method::Method;
 pub(crate) use self::resolver::Lookup;
 use crate::clock;
 use crate::limits;
+use crate::model::via::Via;
 use crate::secret::Secret;
 
 /// Log targets that must not be let through below `warn`: at `trace` they hold whole URLs.
@@ -46,6 +48,8 @@ pub struct Request<'a> {
     /// The whole exchange, from looking the name up to the last byte of the answer; never more than
     /// [`limits::ATTEMPT_MAX`].
     pub timeout: Duration,
+    /// The way there.
+    pub via: &'a Via,
 }
 
 /// The answer, whatever its status.
@@ -72,9 +76,9 @@ impl Response {
 
 /// Keeps idle connections and the resolver's thread, which starts with the first name; shared by all who send.
 pub struct Client {
-    agent: ureq::Agent,
+    agents: agents::Agents,
     resolver: resolver::Handle,
-    // Dropped after the agent: the thread ends with the agent's handle to it.
+    // Dropped after the agents: the thread ends with their handles to it.
     _resolver: resolver::Owner,
 }
 
@@ -89,30 +93,8 @@ impl Client {
     /// A client that looks names up with `lookup`.
     pub(crate) fn with_lookup(lookup: Box<Lookup>) -> Self {
         let (handle, owner) = resolver::prepare(lookup);
-        let max = Some(limits::ATTEMPT_MAX);
-        let config = ureq::Agent::config_builder()
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            .proxy(None)
-            .max_response_header_size(limits::RESPONSE_HEADERS_MAX)
-            .input_buffer_size(limits::FETCH_BUFFER)
-            .output_buffer_size(limits::FETCH_BUFFER)
-            .max_idle_connections(limits::FETCH_IDLE_MAX)
-            .max_idle_connections_per_host(limits::FETCH_IDLE_PER_HOST)
-            .max_idle_age(limits::FETCH_IDLE_AGE)
-            // These name the phase in which an exchange ran out of time. The transport holds every wait to
-            // the exchange's own deadline, and connecting to less.
-            .timeout_connect(Some(limits::CONNECT_MAX))
-            .timeout_send_request(max)
-            .timeout_send_body(max)
-            .timeout_recv_response(max)
-            .timeout_recv_body(max)
-            .tls_config(TlsConfig::builder().build())
-            .build();
-        let connector = transport::Dial.chain(RustlsConnector::default());
         Self {
-            agent: ureq::Agent::with_parts(config, connector, handle.clone()),
+            agents: agents::Agents::new(handle.clone()),
             resolver: handle,
             _resolver: owner,
         }
@@ -134,34 +116,39 @@ impl Client {
     pub fn send(&self, method: Method, request: &Request<'_>) -> Result<Response, FetchError> {
         let deadline = clock::mono() + request.timeout.min(limits::ATTEMPT_MAX);
         let prepared = Prepared::new(request)?;
+        let agent = self.agents.of(request.via)?;
         let once = || {
-            exchange::begin(deadline);
-            self.exchange(method, &prepared, request.body)
+            exchange::begin(deadline, request.via.allow_private);
+            exchange_once(&agent, method, (&prepared, request.body))
         };
         match once() {
             Err(FetchError::Closed | FetchError::Io(_)) if exchange::was_stale() => once(),
             result => result,
         }
     }
+}
 
-    fn exchange(&self, method: Method, to: &Prepared, body: &[u8]) -> Result<Response, FetchError> {
-        let response = method
-            .run(&self.agent, (&to.uri, &to.headers), body)
-            .map_err(error::from_ureq)?;
-        let (parts, body) = response.into_parts();
-        let headers = parts
-            .headers
-            .iter()
-            .filter_map(|(name, value)| {
-                Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
-            })
-            .collect();
-        Ok(Response {
-            status: parts.status.as_u16(),
-            headers,
-            body: read_bounded(body)?,
+fn exchange_once(
+    agent: &ureq::Agent,
+    method: Method,
+    (to, body): (&Prepared, &[u8]),
+) -> Result<Response, FetchError> {
+    let response = method
+        .run(agent, (&to.uri, &to.headers), body)
+        .map_err(error::from_ureq)?;
+    let (parts, body) = response.into_parts();
+    let headers = parts
+        .headers
+        .iter()
+        .filter_map(|(name, value)| {
+            Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
         })
-    }
+        .collect();
+    Ok(Response {
+        status: parts.status.as_u16(),
+        headers,
+        body: read_bounded(body)?,
+    })
 }
 
 /// Reads to the end, so that the connection can be kept, or to the limit, after which it is closed.
@@ -184,6 +171,7 @@ struct Prepared {
 impl Prepared {
     fn new(request: &Request<'_>) -> Result<Self, FetchError> {
         let (uri, user) = split_user(request.url.expose())?;
+        refuse_behind_proxy(&uri, request.via)?;
         let mut headers = Vec::with_capacity(request.headers.len() + 1);
         for (name, value) in request.headers {
             headers.push(header(name, value.expose())?);
@@ -192,6 +180,16 @@ impl Prepared {
             headers.push(header("authorization", &basic(&user))?);
         }
         Ok(Self { uri, headers })
+    }
+}
+
+/// A proxy looks names up itself, out of our sight; what is spelt as an address is judged here.
+fn refuse_behind_proxy(uri: &Uri, via: &Via) -> Result<(), FetchError> {
+    let host = uri.host().unwrap_or_default();
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    match host.parse() {
+        Ok(ip) if via.proxy.is_some() => address::judge(ip, via.allow_private),
+        Ok(_) | Err(_) => Ok(()),
     }
 }
 

@@ -220,7 +220,7 @@ impl Resolver for Handle {
     fn resolve(
         &self,
         uri: &Uri,
-        _config: &ureq::config::Config,
+        config: &ureq::config::Config,
         _timeout: NextTimeout,
     ) -> Result<ResolvedSocketAddrs, ureq::Error> {
         let fail = |e: FetchError| ureq::Error::Other(Box::new(e));
@@ -234,9 +234,16 @@ impl Resolver for Handle {
         let port = uri.port_u16().unwrap_or(default_port);
         let wait = exchange::remaining().min(limits::RESOLVE_MAX);
         let mut resolved = self.empty();
+        // With a proxy configured it is the proxy that is looked up: it may well be in our own network.
+        let allow_private = exchange::allows_private() || config.proxy().is_some();
         for mut address in self.addresses(host, wait).map_err(fail)? {
-            address.set_port(port);
-            resolved.push(address);
+            if allow_private || !address::is_private(address.ip()) {
+                address.set_port(port);
+                resolved.push(address);
+            }
+        }
+        if resolved.is_empty() {
+            return Err(fail(FetchError::PrivateAddress));
         }
         Ok(resolved)
     }

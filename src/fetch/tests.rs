@@ -25,6 +25,7 @@ fn post_body(
         headers: &[("x-token".to_owned(), Secret::new("tok"))],
         body,
         timeout,
+        via: &Via::DIRECT,
     })
 }
 
@@ -58,6 +59,7 @@ fn every_method_reaches_its_server_by_the_same_rules() {
             headers: &[("x-token".to_owned(), Secret::new("tok"))],
             body: b"hello",
             timeout: WAIT_MAX,
+            via: &Via::DIRECT,
         };
         let response = client.send(method, &request).expect("an answer");
         assert_eq!(response.status, 204);
@@ -228,6 +230,7 @@ fn addresses_that_are_no_http_urls_are_refused_without_repeating_them() {
             headers: &[("x-a".to_owned(), Secret::new("PLANTED\n"))],
             body: b"",
             timeout: SHORT,
+            via: &Via::DIRECT,
         })
         .expect_err("a line break cannot stand in a header");
     assert_eq!(error, FetchError::BadHeader("x-a".to_owned()));

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use ureq::Timeout;
 use ureq::unversioned::transport::{
-    Buffers, ConnectionDetails, Connector, LazyBuffers, NextTimeout, Transport,
+    Buffers, ConnectionDetails, Connector, Either, LazyBuffers, NextTimeout, Transport,
 };
 
 use super::error::FetchError;
@@ -20,20 +20,24 @@ use crate::limits;
 #[derive(Debug)]
 pub(super) struct Dial;
 
-impl Connector for Dial {
-    type Out = Wire;
+impl<In: Transport> Connector<In> for Dial {
+    type Out = Either<In, Wire>;
 
     fn connect(
         &self,
         details: &ConnectionDetails,
-        _chained: Option<()>,
-    ) -> Result<Option<Wire>, ureq::Error> {
+        chained: Option<In>,
+    ) -> Result<Option<Self::Out>, ureq::Error> {
+        // A proxy has connected already.
+        if let Some(tunnel) = chained {
+            return Ok(Some(Either::A(tunnel)));
+        }
         let stream = dial(&details.addrs).map_err(|e| ureq::Error::Other(Box::new(e)))?;
         exchange::opened();
-        Ok(Some(Wire {
+        Ok(Some(Either::B(Wire {
             stream,
             buffers: LazyBuffers::new(limits::FETCH_BUFFER, limits::FETCH_BUFFER),
-        }))
+        })))
     }
 }
 

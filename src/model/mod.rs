@@ -31,5 +31,6 @@ pub mod target;
 pub mod timing;
 pub mod trigger;
 pub mod urgency;
+pub mod via;
 pub mod voice;
 pub mod write;

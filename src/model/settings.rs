@@ -9,6 +9,7 @@ use super::language::Language;
 use super::program::ProgramSpec;
 use super::route::RouteSpec;
 use super::target::TargetSpec;
+use super::via::Via;
 
 /// Everything the configuration says.
 #[derive(Clone, Debug, PartialEq)]
@@ -63,6 +64,8 @@ pub struct NotifySettings {
     pub max_age: MaxAge,
     /// The default of a target's `language`.
     pub language: Language,
+    /// The way to targets that do not say otherwise.
+    pub via: Via,
 }
 
 /// `notify.max_age`.

@@ -36,6 +36,7 @@ pub use self::slack::Slack;
 pub use self::teams::Teams;
 pub use self::telegram::Telegram;
 pub use self::webhook::Webhook;
+use super::via::Via;
 use super::voice::Voice;
 use crate::clock::Wall;
 
@@ -54,6 +55,8 @@ pub struct TargetSpec {
     pub rate: RatePolicy,
     /// How its messages are worded.
     pub voice: Voice,
+    /// The way to it.
+    pub via: Via,
 }
 
 /// After `failures` in a row the target is left alone for `cooldown`, doubling up to `cooldown_max`.

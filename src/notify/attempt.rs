@@ -145,6 +145,7 @@ impl Attempt<'_> {
             headers: &request.headers,
             body: request.body.as_bytes(),
             timeout: self.deadline.since(clock::mono()),
+            via: &self.spec.via,
         };
         self.client.send(request.method, &sent)
     }
@@ -186,6 +187,10 @@ fn judge_fault(error: &FetchError) -> Judgement {
         FetchError::NoSuchHost
         | FetchError::ResolverStuck
         | FetchError::RefusedAddress
+        | FetchError::PrivateAddress
+        | FetchError::BadProxy
+        | FetchError::Proxy(_)
+        | FetchError::BadAuthority
         | FetchError::Timeout(_)
         | FetchError::Connect(_)
         | FetchError::Closed

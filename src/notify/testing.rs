@@ -264,6 +264,7 @@ pub(super) fn target(name: &str, provider: ProviderSpec) -> TargetSpec {
             per_minute: 60_000,
         },
         voice: Voice::default(),
+        via: crate::model::via::Via::DIRECT,
     }
 }
 
@@ -310,6 +311,7 @@ impl Rig {
                 workers,
                 queue: 16,
                 attempt_timeout: Duration::from_secs(10),
+                via: crate::model::via::Via::DIRECT,
                 max_age: MaxAge {
                     info: Duration::from_hours(1),
                     warning: Duration::from_hours(1),

@@ -14,6 +14,7 @@ use crate::limits;
 use crate::model::event::Exit;
 use crate::model::health::{Check, Probe};
 use crate::model::os::OsSettings;
+use crate::model::via::Via;
 use crate::secret::Secret;
 use crate::text;
 
@@ -51,6 +52,7 @@ fn http(client: &Client, url: &Secret, timeout: Duration) -> Outcome {
         headers: &[],
         body: &[],
         timeout,
+        via: &Via::DIRECT,
     };
     match client.status(&request) {
         Ok(200..=399) => Ok(()),

@@ -26,7 +26,8 @@ pub(super) fn uncommented(example: &str) -> String {
 }
 
 pub(super) fn example_place(text: &str) -> Place {
-    Place::new(&[("j.toml", text), (".env", "A=1\n")]).with(&[
+    let pem = "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n";
+    Place::new(&[("j.toml", text), (".env", "A=1\n"), ("ca.pem", pem)]).with(&[
         (
             "DISCORD_WEBHOOK_URL",
             "https://discord.com/api/webhooks/1/S3CRETa",

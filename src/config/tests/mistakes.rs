@@ -314,7 +314,7 @@ const ELSEWHERE: &str = r#"
 [target.a] | kind = "discord" | url = { path = "x" }
     3:7: target.a.url: a table here names a file and nothing else: { file = "secrets/x" }
 [target.a] | kind = "discord" | url = "https://h" | headers = {}
-    4:1: target.a.headers: a discord target has no such key: it has kind, url, breaker, rate, timeout
+    4:1: target.a.headers: a discord target has no such key: it has kind, url, breaker, rate, timeout, language, proxy, ca_file, allow_private
 [target.a] | kind = "discord" | url = "https://h" | thread = "x"
     4:1: target.a.thread: not available in this version: leave it out
 [target.a] | kind = "discord" | url = "https://h" | webhook_url = "x"
