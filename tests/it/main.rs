@@ -2,6 +2,7 @@
 //! real children, real SQLite files, real HTTP on loopback.
 
 mod adoption;
+mod after_kill;
 mod attach;
 mod commands;
 mod console;
