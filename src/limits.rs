@@ -671,6 +671,10 @@ pub const NOTIFY_END_MAX: Duration = Duration::from_secs(1);
 pub const OUTBOX_SWEEP: Duration = Duration::from_secs(30);
 /// After a fault of the outbox it is left alone this long.
 pub const OUTBOX_RETRY: Duration = Duration::from_millis(500);
+/// Deliveries that are looked at, at a time, to be told together.
+pub const OUTBOX_TOGETHER: usize = 1_000;
+/// Characters of the name of a topic or thread, which a provider may cut further.
+pub const PLACE_NAME: usize = 100;
 /// The dispatcher's shortest wait: timers are no finer than this.
 pub const DISPATCH_TICK_MIN: Duration = Duration::from_millis(1);
 /// How soon a row is looked at again that is due but was not leased: an earlier one of its incident holds it, and

@@ -86,6 +86,7 @@ fn target(name: &str, provider: ProviderSpec) -> Arc<TargetSpec> {
         },
         voice: Voice::default(),
         via: crate::model::via::Via::DIRECT,
+        chat: crate::model::living::ChatPolicy::default(),
     })
 }
 

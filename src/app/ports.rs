@@ -18,7 +18,7 @@ use crate::journal::{Journal, Sink};
 use crate::logs::Logs;
 use crate::metrics::{Member, Metrics};
 use crate::model::console::Console;
-use crate::model::delivery::{Leased, Settlement};
+use crate::model::delivery::{Claim, Leased, Settlement};
 use crate::model::event::{Event, EventKind, Severity};
 use crate::model::name::InstanceName;
 use crate::model::record::Record;
@@ -203,10 +203,8 @@ fn level_of(event: &Event) -> log::Level {
 pub(super) struct StoreOutbox(pub Store);
 
 impl Outbox for StoreOutbox {
-    fn lease_due(&self, targets: &[Arc<str>], now: Wall) -> Result<Vec<Leased>, OutboxError> {
-        self.0
-            .lease_due(targets, now)
-            .map_err(|error| fault(&error))
+    fn lease_due(&self, claims: &[Claim], now: Wall) -> Result<Vec<Leased>, OutboxError> {
+        self.0.lease_due(claims, now).map_err(|error| fault(&error))
     }
 
     fn next_due(&self, targets: &[Arc<str>]) -> Result<Option<Wall>, OutboxError> {

@@ -132,6 +132,8 @@ pub enum Kind {
     SigningKeys,
     /// The token of a Telegram bot.
     BotToken,
+    /// The token of a bot at Slack.
+    SlackToken,
     /// A number or `@name`.
     ChatId,
     /// A secret that a header is made of.
@@ -188,9 +190,12 @@ impl Kind {
             Self::SecretUrl => "URL, secret".to_owned(),
             Self::Proxy => "URL, secret, or `\"none\"`".to_owned(),
             Self::SigningKeys => "secret, or list of secrets".to_owned(),
-            Self::BotToken | Self::Token | Self::Topic | Self::PushoverKey | Self::RoutingKey => {
-                "secret".to_owned()
-            }
+            Self::BotToken
+            | Self::SlackToken
+            | Self::Token
+            | Self::Topic
+            | Self::PushoverKey
+            | Self::RoutingKey => "secret".to_owned(),
             Self::Room => "room id".to_owned(),
             Self::ChatId => "number, or `\"@name\"`".to_owned(),
             Self::Headers => "table of secrets".to_owned(),
@@ -322,9 +327,9 @@ mod tests {
         assert_eq!(find("program.*.backoff", None), Found::Section);
         assert_eq!(find("program.*.comand", None), Found::Unknown);
         assert_eq!(find("target.*.headers", Some("discord")), Found::OtherKind);
-        let slack = find("target.*.token", Some("slack"));
+        let exec = find("target.*.command", Some("exec"));
         let telegram = find("target.*.token", Some("telegram"));
-        assert!(matches!(slack, Found::Key(k) if k.availability == Availability::Later));
+        assert!(matches!(exec, Found::Key(k) if k.availability == Availability::Later));
         assert!(matches!(telegram, Found::Key(k) if k.availability == Availability::Now));
     }
 

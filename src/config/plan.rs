@@ -253,6 +253,7 @@ fn target_keys(old: &TargetSpec, new: &TargetSpec) -> Vec<String> {
         rate,
         voice: Voice { language },
         via,
+        chat,
     } = old;
     let mut keys = provider_keys(provider, &new.provider);
     for (is_changed, key) in [
@@ -263,6 +264,8 @@ fn target_keys(old: &TargetSpec, new: &TargetSpec) -> Vec<String> {
         (via.proxy != new.via.proxy, "proxy"),
         (via.authority != new.via.authority, "ca_file"),
         (via.allow_private != new.via.allow_private, "allow_private"),
+        (chat.on_resolve != new.chat.on_resolve, "on_resolve"),
+        (chat.thread != new.chat.thread, "thread"),
     ] {
         if is_changed {
             keys.push(key);

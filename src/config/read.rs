@@ -158,6 +158,7 @@ impl<'a> Reader<'a> {
             Kind::SecretUrl
             | Kind::BotToken
             | Kind::Proxy
+            | Kind::SlackToken
             | Kind::Token
             | Kind::Topic
             | Kind::PushoverKey

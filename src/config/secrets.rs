@@ -18,6 +18,7 @@ pub(super) fn single(reader: &mut Reader<'_>, key: &Key, name: &str, node: &Node
     let text = text(reader, key, name, node)?;
     let checked = match key.kind {
         Kind::BotToken => check_bot_token(&text),
+        Kind::SlackToken => check_slack_token(&text),
         Kind::RoutingKey => super::machines::check(key.kind, &text),
         Kind::Proxy => super::via::check_proxy(&text),
         kind => super::chats::check(kind, &text).unwrap_or_else(|| check_url(&text)),
@@ -240,6 +241,17 @@ fn check_bot_token(text: &str) -> Result<(), Wrong> {
     Err(wrong(
         "it is no token of a bot",
         "digits, a colon and the key, as @BotFather gives it",
+    ))
+}
+
+/// It becomes a header.
+fn check_slack_token(text: &str) -> Result<(), Wrong> {
+    if text.starts_with("xox") && text.bytes().all(|b| b.is_ascii_graphic()) {
+        return Ok(());
+    }
+    Err(wrong(
+        "it is no token of Slack's",
+        "the bot token as Slack shows it, which begins with xoxb-",
     ))
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::keys::{Availability, Key, Kind, OnChange};
 use crate::limits;
+use crate::model::living::OnResolve;
 
 const fn now(path: &'static str, kind: Kind, example: &'static str, doc: &'static str) -> Key {
     Key {
@@ -108,6 +109,8 @@ pub const TARGET_KINDS: &[&str] = &[
     "pagerduty",
     "alertmanager",
 ];
+/// The kinds whose messages live: they can be edited, deleted and put into threads.
+const EDITING_KINDS: &[&str] = &["discord", "slack", "telegram"];
 const LATER_TARGET_KINDS: &[&str] = &["exec", "email"];
 const LATER_URL: &[&str] = &["email"];
 
@@ -195,10 +198,13 @@ pub const KEYS: &[Key] = &[
     now("target.*.secret", Kind::SigningKeys, r#"["${WEBHOOK_SECRET}"]"#, "`whsec_…` keys, or `whsk_…` key pairs (ed25519); the body is signed with each.").of(&["webhook"]),
     now("target.*.headers", Kind::Headers, r#"{ Authorization = "Bearer ${WEBHOOK_TOKEN}" }"#, "More request headers.").of(&["webhook"]),
     now("target.*.url", Kind::SecretUrl, r#""${DISCORD_WEBHOOK_URL}""#, "The webhook's address as Discord shows it.").needed().of(&["discord"]),
-    now("target.*.url", Kind::SecretUrl, r#""${SLACK_WEBHOOK_URL}""#, "The incoming webhook's address as Slack shows it.").needed().of(&["slack"]),
+    now("target.*.url", Kind::SecretUrl, r#""${SLACK_WEBHOOK_URL}""#, "The incoming webhook's address as Slack shows it; or `token` and `channel`.").of(&["slack"]),
+    now("target.*.token", Kind::SlackToken, r#""${SLACK_TOKEN}""#, "A bot's token, `xoxb-…`, with the scope `chat:write`: what it wrote it can edit.").of(&["slack"]),
+    now("target.*.channel", Kind::Text, r##""#ops""##, "The channel the bot writes to: its id, or its name.").of(&["slack"]),
     now("target.*.token", Kind::BotToken, r#""${TELEGRAM_TOKEN}""#, "The bot's token.").needed().of(&["telegram"]),
     now("target.*.chat_id", Kind::ChatId, "-1001234567890", "The chat's number, or a channel's `\"@name\"`.").needed().of(&["telegram"]),
     usual("target.*.api_url", Kind::Url, r#""https://api.telegram.org""#, "A bot API server of one's own.").of(&["telegram"]),
+    usual("target.*.api_url", Kind::Url, r#""https://slack.com/api""#, "Where the Web API is.").of(&["slack"]),
     now("target.*.url", Kind::Url, r#""https://ntfy.sh""#, "The server.").needed().of(&["ntfy"]),
     now("target.*.topic", Kind::Topic, r#""${NTFY_TOPIC}""#, "The topic; who knows its name can read it.").needed().of(&["ntfy"]),
     now("target.*.token", Kind::Token, r#""${NTFY_TOKEN}""#, "An access token, `tk_…`.").of(&["ntfy"]),
@@ -219,6 +225,8 @@ pub const KEYS: &[Key] = &[
     now("target.*.url", Kind::SecretUrl, r#""http://127.0.0.1:9093""#, "Where Alertmanager is; `/api/v2/alerts` is added.").needed().of(&["alertmanager"]),
     now("target.*.headers", Kind::Headers, r#"{ Authorization = "Bearer ${ALERTMANAGER_TOKEN}" }"#, "More request headers.").of(&["alertmanager"]),
     usual("target.*.resend", RESEND, r#""1m""#, "How often what is still so is told again; open incidents are taken for resolved after four of these without a word.").of(&["alertmanager"]),
+    usual("target.*.on_resolve", words(OnResolve::WORDS), r#""edit""#, "What becomes of a message when its incident ends: it is edited, which makes no sound; edited and answered; another one is sent; it is deleted.").of(EDITING_KINDS),
+    now("target.*.thread", Kind::Text, r#""per-program""#, "A topic or thread for each program, or the id of one for all.").or("none").of(EDITING_KINDS),
     usual("target.*.breaker.failures", count(1_000), "5", "After so many failures in a row it is left alone."),
     usual("target.*.breaker.cooldown", SOME_TIME, r#""30s""#, "For this long, doubled each time."),
     usual("target.*.breaker.cooldown_max", SOME_TIME, r#""15m""#, "No longer than this."),
@@ -227,14 +235,9 @@ pub const KEYS: &[Key] = &[
     now("target.*.timeout", ATTEMPT, r#""10s""#, "One attempt; two minutes at the most.").or("`notify.attempt_timeout`"),
     now("target.*.language", words(LANGUAGES), r#""ko""#, "The language of its messages; a webhook's JSON stays English.").or("`notify.language`"),
     later("target.*.url", "Where the service is.").of(LATER_URL),
-    later("target.*.token", "The service's token.").of(&["slack"]),
-    later("target.*.api_url", "Where the service is.").of(&["slack"]),
-    later("target.*.channel", "A Slack channel.").of(&["slack"]),
     later("target.*.command", "A program of one's own.").of(&["exec"]),
     later("target.*.from", "The sender.").of(&["email"]),
     later("target.*.to", "The receivers.").of(&["email"]),
-    later("target.*.on_resolve", "What becomes of a message when its incident ends."),
-    later("target.*.thread", "Threads by program."),
     later("target.*.fallback", "Another target when this one fails."),
     later("target.*.template", "A text of one's own."),
     now("target.*.proxy", Kind::Proxy, r#""http://127.0.0.1:3128""#, "An HTTP proxy that connects to it; `none`: straight. No proxy is taken from the environment.").or("`notify.proxy`"),

@@ -5,9 +5,11 @@ use super::fields::{Block, Fields};
 use super::read::{Reader, Typed};
 use super::via;
 use crate::model::language::Language;
+use crate::model::living::{ChatPolicy, OnResolve, Thread};
 use crate::model::settings::NotifySettings;
 use crate::model::target::{
-    BreakerPolicy, Discord, ProviderSpec, RatePolicy, Slack, TargetSpec, Telegram, Webhook,
+    BreakerPolicy, Discord, ProviderSpec, RatePolicy, Slack, SlackBot, TargetSpec, Telegram,
+    Webhook,
 };
 use crate::model::voice::Voice;
 use crate::secret::Secret;
@@ -22,7 +24,11 @@ pub(super) fn target(
     let fields = &block.fields;
     let breaker = breaker(reader, block);
     let via = via::of_target(reader, block, &notify.via);
-    let provider = provider(fields)?;
+    let chat = chat(reader, block);
+    let provider = match fields.text_written("target.*.kind")?.as_str() {
+        "slack" => slack(reader, block)?,
+        kind => provider(fields, kind)?,
+    };
     let usual = usual_rate(&provider);
     Some(TargetSpec {
         name: block.name.as_str().into(),
@@ -32,6 +38,7 @@ pub(super) fn target(
             burst: fields.integer_or("target.*.rate.burst", usual.burst),
             per_minute: fields.integer_or("target.*.rate.per_minute", usual.per_minute),
         },
+        chat,
         provider,
         voice: Voice {
             language: language(fields, "target.*.language").unwrap_or(notify.language),
@@ -45,18 +52,16 @@ fn language(fields: &Fields, path: &str) -> Option<Language> {
     Language::parse(&fields.text_written(path)?)
 }
 
-fn provider(fields: &Fields) -> Option<ProviderSpec> {
-    let kind = fields.text_written("target.*.kind")?;
+fn provider(fields: &Fields, kind: &str) -> Option<ProviderSpec> {
     let secret = |path: &str| fields.secrets(path).first().cloned();
     let url = || secret("target.*.url");
-    match kind.as_str() {
+    match kind {
         "webhook" => Some(ProviderSpec::Webhook(Webhook {
             url: url()?,
             secrets: fields.secrets("target.*.secret").to_vec(),
             headers: headers(fields),
         })),
         "discord" => Some(ProviderSpec::Discord(Discord { url: url()? })),
-        "slack" => Some(ProviderSpec::Slack(Slack { url: url()? })),
         "telegram" => Some(ProviderSpec::Telegram(Telegram {
             token: secret("target.*.token")?,
             chat_id: fields.text_written("target.*.chat_id")?,
@@ -64,6 +69,71 @@ fn provider(fields: &Fields) -> Option<ProviderSpec> {
         })),
         other => super::chats::provider(other, fields)
             .or_else(|| super::machines::provider(other, fields)),
+    }
+}
+
+/// Not by the table, which has another default for other kinds.
+const SLACK_API: &str = "https://slack.com/api";
+
+/// An incoming webhook, or a bot.
+fn slack(reader: &mut Reader<'_>, block: &Block) -> Option<ProviderSpec> {
+    let fields = &block.fields;
+    let secret = |path: &str| fields.secrets(path).first().cloned();
+    let (url, token) = (secret("target.*.url"), secret("target.*.token"));
+    let channel = fields.text_written("target.*.channel");
+    let what = match (url, token, channel) {
+        (Some(url), None, None) => return Some(ProviderSpec::Slack(Slack { url })),
+        (None, Some(token), Some(channel)) => {
+            return Some(ProviderSpec::SlackBot(SlackBot {
+                token,
+                channel,
+                api_url: fields
+                    .text_written("target.*.api_url")
+                    .unwrap_or_else(|| SLACK_API.to_owned()),
+            }));
+        }
+        (Some(_), _, _) => "it has an address, and a token or channel",
+        (None, Some(_), None) => "it has a token and no channel",
+        (None, None, Some(_)) => "it has a channel and no token",
+        (None, None, None) => "it has no address and no token",
+    };
+    // Values that are wrong themselves have been reported.
+    let is_written = |path: &str| fields.place(path).is_some();
+    let is_whole = ["target.*.url", "target.*.token", "target.*.channel"]
+        .into_iter()
+        .all(|path| !is_written(path) || fields.written(path).is_some());
+    if is_whole {
+        let right = "url of an incoming webhook, or token and channel of a bot";
+        reader.fault(block.at, &block.shown, wrong(what, right));
+    }
+    None
+}
+
+/// How people are told; the kinds whose messages do not live have none of its keys.
+fn chat(reader: &mut Reader<'_>, block: &Block) -> ChatPolicy {
+    const THREAD: &str = "target.*.thread";
+    let fields = &block.fields;
+    let word = fields.text_written("target.*.on_resolve");
+    let thread = match fields.text_written(THREAD) {
+        None => Thread::None,
+        Some(word) if word == "per-program" => Thread::PerProgram,
+        Some(id) => {
+            // It becomes a part of addresses.
+            let is_id = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
+            if !id.bytes().all(is_id) {
+                let at = fields.place(THREAD).unwrap_or(block.at);
+                let w = wrong(
+                    "it is no id of a thread",
+                    "\"per-program\", or an id as the service shows it",
+                );
+                reader.fault(at, &format!("{}.thread", block.shown), w);
+            }
+            Thread::Fixed(id)
+        }
+    };
+    ChatPolicy {
+        on_resolve: word.map_or_else(OnResolve::default, |w| OnResolve::of(&w)),
+        thread,
     }
 }
 
@@ -81,7 +151,7 @@ fn usual_rate(provider: &ProviderSpec) -> RatePolicy {
             (10, 300)
         }
         ProviderSpec::Discord(_) | ProviderSpec::Matrix(_) => (5, 30),
-        ProviderSpec::Slack(_) => (3, 60),
+        ProviderSpec::Slack(_) | ProviderSpec::SlackBot(_) => (3, 60),
         // A group's limit, which is the lowest: what a chat is cannot be seen from its number alone.
         ProviderSpec::Telegram(_) | ProviderSpec::Pushover(_) => (3, 20),
         // Half of what a visitor may ask at once; others may be behind the same address.

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::event::{Event, Severity};
 use super::hold::Hold;
 use super::incident::Incident;
+use super::living::{Effect, Known};
 use crate::clock::Wall;
 use crate::ids::{DeliveryId, EventId, IncidentId};
 
@@ -51,6 +52,17 @@ pub struct Leased {
     pub frozen_body: Option<String>,
     /// How often the target has taken it, for one that is kept up ([`Verdict::Standing`]).
     pub confirmed: u32,
+    /// What is known from earlier ones.
+    pub known: Known,
+}
+
+/// A target that a delivery is wanted for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// Its name.
+    pub target: Arc<str>,
+    /// Of several that wait for one incident the newest is given, and the older ones with it.
+    pub newest: bool,
 }
 
 /// Where a delivery stands.
@@ -197,6 +209,12 @@ pub struct Settlement {
     pub error: Option<String>,
     /// The body that was sent, to be kept for the next attempt (signed webhooks).
     pub frozen_body: Option<String>,
+    /// Older rows that share its fate.
+    pub with: Vec<DeliveryId>,
+    /// Whether the target may have taken it without our hearing of it.
+    pub is_doubtful: bool,
+    /// What it changes in what is known of the target.
+    pub effect: Effect,
 }
 
 /// What the database knows of one target's deliveries.

@@ -13,6 +13,7 @@ pub mod heartbeat;
 pub mod hold;
 pub mod incident;
 pub mod language;
+pub mod living;
 pub mod log;
 pub mod name;
 pub mod needs;

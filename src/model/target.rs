@@ -17,6 +17,7 @@ mod provider;
 mod pushover;
 mod settings;
 mod slack;
+mod slack_bot;
 mod teams;
 mod telegram;
 mod webhook;
@@ -33,9 +34,11 @@ pub use self::provider::ProviderSpec;
 pub use self::pushover::Pushover;
 pub use self::settings::{Audience, Part, Settings};
 pub use self::slack::Slack;
+pub use self::slack_bot::SlackBot;
 pub use self::teams::Teams;
 pub use self::telegram::Telegram;
 pub use self::webhook::Webhook;
+use super::living::ChatPolicy;
 use super::via::Via;
 use super::voice::Voice;
 use crate::clock::Wall;
@@ -57,6 +60,8 @@ pub struct TargetSpec {
     pub voice: Voice,
     /// The way to it.
     pub via: Via,
+    /// How people are told.
+    pub chat: ChatPolicy,
 }
 
 /// After `failures` in a row the target is left alone for `cooldown`, doubling up to `cooldown_max`.

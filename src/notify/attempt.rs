@@ -1,15 +1,18 @@
 //! One attempt at one delivery: render, send, judge; plainer or to the chat's new id if the target asks for that.
+//! What is said of an incident in how many tasks is [`super::telling`]'s.
 //! Runs on a worker; knows neither the outbox nor the other targets.
 
 use std::time::Duration;
 
 use super::breaker::Input;
 use super::providers::{self, Context, HttpRequest, Instead, Judgement, Scope, Task, Tier, Told};
+use super::telling::Telling;
 use crate::clock::{self, Mono};
-use crate::fetch::{Client, FetchError, Request, Response};
+use crate::fetch::{Client, FetchError, Phase, Request, Response};
 use crate::limits;
 use crate::model::delivery::{Leased, Outcome};
-use crate::model::target::{ProviderSpec, TargetSpec};
+use crate::model::living::Effect;
+use crate::model::target::{Audience, ProviderSpec, TargetSpec};
 use crate::text;
 
 /// What an attempt needs.
@@ -39,6 +42,16 @@ pub(super) struct Report {
     pub(super) moved_to: Option<String>,
     /// A form that was refused before this one was taken, for the log.
     pub(super) degraded: Option<String>,
+    /// Why a topic or thread was not used, for the log.
+    pub(super) placeless: Option<String>,
+    /// Why there was nothing to send.
+    pub(super) skipped: Option<&'static str>,
+    /// A message of its own was sent.
+    pub(super) is_new: bool,
+    /// The target may have taken something without our hearing of it.
+    pub(super) is_doubtful: bool,
+    /// What is known of the target from now on.
+    pub(super) effect: Effect,
 }
 
 impl Report {
@@ -55,6 +68,11 @@ impl Report {
             frozen_body: None,
             moved_to: None,
             degraded: None,
+            placeless: None,
+            skipped: None,
+            is_new: false,
+            is_doubtful: false,
+            effect: Effect::default(),
         }
     }
 
@@ -85,42 +103,58 @@ impl Report {
 }
 
 impl Attempt<'_> {
-    /// Sends. At most one request for each tier and one for a moved chat, all within the deadline.
+    /// Tells it: a machine every event by itself, people by one message an incident.
     pub(super) fn make(mut self) -> Report {
-        let provider = providers::of(&self.spec.provider);
-        let mut tier = Tier::Rich;
+        if self.spec.provider.audience() == Audience::Chat {
+            return Telling::new(self).carry_out();
+        }
         let mut report = Report::unsent("not sent");
+        let told = Told::of(self.leased).in_voice(&self.spec.voice);
+        self.perform(&told, (Task::CREATE, Tier::Rich), &mut report);
+        report
+    }
+
+    /// Does one task: at most one request for each tier and one for a moved chat, all within the deadline. What came
+    /// of it is in `report`; returns what asks for another task.
+    pub(super) fn perform(
+        &mut self,
+        told: &Told<'_>,
+        (task, mut tier): (Task<'_>, Tier),
+        report: &mut Report,
+    ) -> Option<Instead> {
+        let provider = providers::of(&self.spec.provider);
         loop {
-            let request = provider.request(
-                &Told::of(self.leased).in_voice(&self.spec.voice),
-                &self.context(tier),
-            );
+            let context = self.context(task, tier);
+            let request = provider.request(told, &context);
             let answer = self.send(&request);
             report.status = answer.as_ref().ok().map(|r| r.status);
+            report.is_doubtful |= answer.as_ref().err().is_some_and(may_have_arrived);
             let judgement = match answer {
-                Ok(response) => provider.classify(&response, &self.context(tier)),
+                Ok(response) => provider.classify(&response, &context),
                 Err(error) => judge_fault(&error),
             };
             report.frozen_body = request.is_frozen.then_some(request.body);
             report.scope = judgement.scope;
             report.pause = judgement.pause;
             report.outcome = self.without_secrets(judgement.outcome);
-            match judgement.instead {
-                Some(Instead::Plainer) => {
-                    let (Some(plainer), false) = (tier.plainer(), self.is_late()) else {
-                        return report;
-                    };
+            match judgement.instead? {
+                Instead::Plainer => {
+                    let plainer = tier.plainer().filter(|_| !self.is_late())?;
                     report.degraded = report.error().map(str::to_owned);
                     tier = plainer;
                 }
-                Some(Instead::MovedTo(id)) if report.moved_to.is_none() => {
+                Instead::MovedTo(id) => {
+                    if report.moved_to.is_some() {
+                        return None;
+                    }
                     report.moved_to = Some(id.clone());
                     self.moved_to = Some(id);
+                    // Messages of the old chat are not in the new one, and their ids may be others' there.
+                    if matches!(task, Task::Edit(_) | Task::Delete(_)) {
+                        return Some(Instead::Afresh);
+                    }
                 }
-                // Only what was edited or put into a place comes to these.
-                Some(Instead::MovedTo(_) | Instead::Afresh | Instead::WithoutPlace) | None => {
-                    return report;
-                }
+                other @ (Instead::Afresh | Instead::WithoutPlace) => return Some(other),
             }
         }
     }
@@ -129,13 +163,13 @@ impl Attempt<'_> {
         clock::mono() >= self.deadline
     }
 
-    fn context(&self, tier: Tier) -> Context<'_> {
+    fn context<'c>(&'c self, task: Task<'c>, tier: Tier) -> Context<'c> {
         Context {
             host: self.host,
             now: clock::wall(),
             tier,
             moved_to: self.moved_to.as_deref(),
-            task: Task::CREATE,
+            task,
         }
     }
 
@@ -174,6 +208,17 @@ impl Attempt<'_> {
 fn presentable(reason: String, target: &ProviderSpec) -> String {
     let clean = redacted(reason, target);
     text::cut(&clean, limits::REASON_MAX).into_owned()
+}
+
+/// Whether the request may have been taken though no answer came.
+const fn may_have_arrived(error: &FetchError) -> bool {
+    matches!(
+        error,
+        FetchError::Timeout(Phase::Response | Phase::Body)
+            | FetchError::Closed
+            | FetchError::Malformed
+            | FetchError::Io(_)
+    )
 }
 
 fn judge_fault(error: &FetchError) -> Judgement {

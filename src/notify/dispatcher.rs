@@ -18,6 +18,7 @@ use crate::clock::{self, Mono, Wall};
 use crate::limits;
 use crate::model::delivery::{Leased, Settlement, Verdict};
 use crate::model::event::{Event, EventKind, Severity};
+use crate::model::living::Effect;
 use crate::model::target::TargetSpec;
 
 /// Tells the rest of the program what happened to a target. Must not block.
@@ -126,7 +127,10 @@ impl Dispatcher {
         if free.is_empty() {
             return Ok(None);
         }
-        for leased in self.outbox.lease_due(&free, clock::wall())? {
+        for leased in self
+            .outbox
+            .lease_due(&self.lanes.claims(&free), clock::wall())?
+        {
             self.hand_out(leased, now);
         }
         let idle = self.lanes.free(now, self.room());
@@ -344,5 +348,8 @@ fn unsent(leased: &Leased, verdict: Verdict, now: Wall, why: &str) -> Settlement
         status: None,
         error: Some(why.to_owned()),
         frozen_body: None,
+        with: leased.known.with.clone(),
+        is_doubtful: false,
+        effect: Effect::default(),
     }
 }

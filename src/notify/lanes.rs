@@ -11,8 +11,8 @@ use super::providers::Scope;
 use super::retry;
 use crate::clock::{Mono, Wall};
 use crate::limits;
-use crate::model::delivery::{Outcome, Settlement};
-use crate::model::target::{TargetSpec, TargetState, TargetView};
+use crate::model::delivery::{Claim, Outcome, Settlement};
+use crate::model::target::{Audience, TargetSpec, TargetState, TargetView};
 
 /// A lane with what is shown of it.
 pub(super) struct Slot {
@@ -82,6 +82,19 @@ impl Lanes {
             .map(|s| Arc::clone(&s.lane.spec.name))
             .take(room)
             .collect()
+    }
+
+    /// Claims on what is due for `targets`: people are told the newest of an incident.
+    pub(super) fn claims(&self, targets: &[Arc<str>]) -> Vec<Claim> {
+        let is_chat = |name: &Arc<str>| {
+            let slot = self.slots.iter().find(|s| s.lane.spec.name == *name);
+            slot.is_some_and(|s| s.lane.spec.provider.audience() == Audience::Chat)
+        };
+        let claim = |target: &Arc<str>| Claim {
+            target: Arc::clone(target),
+            newest: is_chat(target),
+        };
+        targets.iter().map(claim).collect()
     }
 
     /// The targets whose rate or stated wait ends before `deadline`. An open breaker is not one of these waits.

@@ -24,7 +24,9 @@ mod standing;
 mod attempt;
 mod dispatcher;
 mod lanes;
+mod living;
 mod render;
+mod telling;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]

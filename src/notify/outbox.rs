@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::lane::LaneMemory;
 use crate::clock::Wall;
-use crate::model::delivery::{Leased, Settlement};
+use crate::model::delivery::{Claim, Leased, Settlement};
 
 /// The table is not to be had just now.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -14,9 +14,10 @@ pub struct OutboxError(pub String);
 
 /// The durable table of deliveries. Calls may take as long as a commit; only threads of this room make them.
 pub trait Outbox: Send + Sync {
-    /// Takes what is due at `now` for `targets`: at most one row a target, oldest first, and none of an
-    /// incident before its earlier ones are settled. The rows stay leased until they are settled.
-    fn lease_due(&self, targets: &[Arc<str>], now: Wall) -> Result<Vec<Leased>, OutboxError>;
+    /// Takes what is due at `now` for `claims`: at most one row a target, oldest first, and none of an incident
+    /// before its earlier ones are settled; where the newest is wanted, that with its earlier ones. The rows stay
+    /// leased until they are settled.
+    fn lease_due(&self, claims: &[Claim], now: Wall) -> Result<Vec<Leased>, OutboxError>;
 
     /// When the next row of `targets` becomes due; nothing when none waits.
     fn next_due(&self, targets: &[Arc<str>]) -> Result<Option<Wall>, OutboxError>;

@@ -15,9 +15,10 @@ use crate::clock::{self, Wall};
 use crate::fetch::Client;
 pub(super) use crate::fetch::testing::{Answer, Server, WAIT_MAX};
 use crate::ids::{DeliveryId, IncidentId, RunId};
-use crate::model::delivery::{DeliveryState, Leased, Settlement, Verdict};
+use crate::model::delivery::{Claim, DeliveryState, Leased, Settlement, Verdict};
 use crate::model::event::{Event, EventKind, Exit};
 use crate::model::incident::{Condition, Incident, IncidentState};
+use crate::model::living::{Known, Living};
 use crate::model::name::InstanceName;
 use crate::model::settings::{MaxAge, NotifySettings};
 use crate::model::target::{
@@ -42,6 +43,7 @@ pub(super) struct Table {
     /// The next settlements that fail.
     pub(super) failures: u32,
     pub(super) memories: BTreeMap<String, LaneMemory>,
+    pub(super) living: BTreeMap<(String, Option<IncidentId>), Living>,
 }
 
 /// An outbox in memory that keeps the contract of the real one.
@@ -106,10 +108,10 @@ fn is_held_back(rows: &[Row], at: usize) -> bool {
 }
 
 impl Outbox for Memory {
-    fn lease_due(&self, targets: &[Arc<str>], now: Wall) -> Result<Vec<Leased>, OutboxError> {
+    fn lease_due(&self, claims: &[Claim], now: Wall) -> Result<Vec<Leased>, OutboxError> {
         let mut table = self.table.lock();
         let mut leased = Vec::new();
-        for target in targets {
+        for Claim { target, .. } in claims {
             let found = (0..table.rows.len()).find(|i| {
                 let row = &table.rows[*i];
                 row.leased.target == *target
@@ -119,7 +121,10 @@ impl Outbox for Memory {
             });
             if let Some(at) = found {
                 table.rows[at].state = DeliveryState::Leased;
-                leased.push(table.rows[at].leased.clone());
+                let mut row = table.rows[at].leased.clone();
+                let key = (row.target.to_string(), row.incident.as_ref().map(|i| i.id));
+                row.known.living = table.living.get(&key).cloned();
+                leased.push(row);
             }
         }
         Ok(leased)
@@ -164,6 +169,12 @@ impl Outbox for Memory {
         };
         if settlement.frozen_body.is_some() {
             row.leased.frozen_body.clone_from(&settlement.frozen_body);
+        }
+        row.leased.known.is_doubtful |= settlement.is_doubtful;
+        let incident = row.leased.incident.as_ref().map(|i| i.id);
+        let key = (row.leased.target.to_string(), incident);
+        if let Some(living) = settlement.effect.living.clone() {
+            table.living.insert(key, living);
         }
         table.settlements.push(settlement.clone());
         table.settled_by.insert(std::thread::current().id());
@@ -237,6 +248,7 @@ pub(super) fn delivery(target: &str) -> Leased {
         incident: Some(incident(IncidentId::new())),
         frozen_body: None,
         confirmed: 0,
+        known: Known::default(),
     }
 }
 
@@ -265,6 +277,7 @@ pub(super) fn target(name: &str, provider: ProviderSpec) -> TargetSpec {
         },
         voice: Voice::default(),
         via: crate::model::via::Via::DIRECT,
+        chat: crate::model::living::ChatPolicy::default(),
     }
 }
 

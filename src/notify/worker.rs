@@ -130,6 +130,9 @@ fn settlement(
         status: report.status,
         error: report.error().map(str::to_owned),
         frozen_body: report.frozen_body.clone().filter(|_| is_first),
+        with: job.leased.known.with.clone(),
+        is_doubtful: report.is_doubtful,
+        effect: report.effect.clone(),
     }
 }
 
@@ -138,13 +141,16 @@ fn log_attempt(job: &Job, report: &Report, verdict: &Verdict) {
     if let Some(refused) = &report.degraded {
         log::warn!("delivery {id} to {target}: the form was refused ({refused}); sent plainer");
     }
+    if let Some(refused) = &report.placeless {
+        log::warn!("delivery {id} to {target}: its thread is not there ({refused}); sent without");
+    }
     if let Some(chat) = &report.moved_to {
         log::warn!("target {target}: the chat has moved; its chat_id should be {chat}");
     }
-    let why = report.error().unwrap_or("taken");
+    let why = report.error().or(report.skipped).unwrap_or("taken");
     match verdict {
         Verdict::Delivered { .. } | Verdict::Standing { .. } => {
-            log::debug!("delivery {id} to {target}: delivered");
+            log::debug!("delivery {id} to {target}: {why}");
         }
         // Quiet: every attempt is a row, `status` shows the last fault, and `target.failing` is told aloud.
         Verdict::RetryAt { due, .. } => {

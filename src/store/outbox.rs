@@ -15,29 +15,35 @@ use super::{Store, queries, wait};
 use crate::clock::Wall;
 use crate::ids::{DeliveryId, IncidentId};
 use crate::limits;
-use crate::model::delivery::{DeliveryCounts, Leased, Settlement};
+use crate::model::delivery::{Claim, DeliveryCounts, Leased, Settlement};
+use crate::model::living::Living;
 
 impl Store {
-    /// Leases for each of `targets` its oldest delivery that is due at `now` and not behind an unfinished one
-    /// of the same incident, in one transaction; what is past its `expires_at` expires instead. A lease lasts
+    /// Leases for each claim its oldest delivery that is due at `now` and not behind an unfinished one of the same
+    /// incident, in one transaction; what is past its `expires_at` expires instead. Where the newest is wanted, that
+    /// of the same incident comes instead, and the older ones with it. A lease lasts
     /// until it is settled or the next start.
     ///
     /// # Errors
     /// Nothing was leased; try again later.
-    pub fn lease_due(&self, targets: &[Arc<str>], now: Wall) -> Result<Vec<Leased>, StoreError> {
-        if targets.is_empty() {
+    pub fn lease_due(&self, claims: &[Claim], now: Wall) -> Result<Vec<Leased>, StoreError> {
+        if claims.is_empty() {
             return Ok(Vec::new());
         }
         let (reply, answer) = bounded(limits::STORE_HANDOVER);
-        let targets = targets.to_vec();
+        let claims = claims.to_vec();
         let shared = Arc::clone(&self.inner.shared);
         self.submit(move |conn| {
             let result = conn.transact(|tx| {
                 recover(tx, &shared)?;
-                deliveries::lease(tx, &targets, now)
+                deliveries::lease(tx, &claims, now)
             });
             let fault = result.as_ref().err().map(StoreError::fault);
-            let ids: Vec<DeliveryId> = result.iter().flatten().map(|l| l.id).collect();
+            let ids: Vec<DeliveryId> = result
+                .iter()
+                .flatten()
+                .flat_map(|l| l.known.with.iter().copied().chain([l.id]))
+                .collect();
             if result.is_ok() {
                 shared.stranded.lock().clear();
                 shared.has_old_leases.store(false, Ordering::Release);
@@ -129,6 +135,20 @@ impl Store {
     /// The attempts of a delivery, oldest first.
     pub fn attempts(&self, id: DeliveryId) -> Result<Vec<AttemptView>, StoreError> {
         self.read(|db| deliveries::attempts(db, id))
+    }
+
+    /// What `target` was told of `incident`.
+    pub fn living(&self, target: &str, incident: IncidentId) -> Result<Option<Living>, StoreError> {
+        self.read(|db| queries::messages::living(db, target, incident))
+    }
+
+    /// The incident that `message` of `target` is about, by the id the target gave it.
+    pub fn incident_of_message(
+        &self,
+        target: &str,
+        message: &str,
+    ) -> Result<Option<IncidentId>, StoreError> {
+        self.read(|db| queries::messages::incident_of(db, target, message))
     }
 
     /// Keeps what a target's provider must know after a restart (breaker, limits), as its own text.

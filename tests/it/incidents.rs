@@ -52,7 +52,7 @@ restart_limit = { count = 6, within = "60s", then = "fatal" }
     supervisor.stop();
     assert_eq!(told(&machine, "program.crashed"), 7);
     assert_eq!(said(&chat, "web crashed"), 3, "the 1st, 2nd and 5th");
-    assert_eq!(said(&chat, "was given up"), 1);
+    assert_eq!(said(&chat, "was given up"), 2, "edited, and answered aloud");
     let incidents: Vec<Value> = machine
         .received()
         .iter()

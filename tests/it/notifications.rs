@@ -7,6 +7,7 @@ mod context;
 mod contract;
 mod fakes;
 mod kept;
+mod living;
 mod many;
 mod people;
 mod refused;

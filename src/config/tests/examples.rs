@@ -19,6 +19,8 @@ pub(super) fn uncommented(example: &str) -> String {
     let is_root = rustix::process::geteuid().is_root();
     let used = |line: &str| match line.strip_prefix('#') {
         Some(rest) if is_roots(rest) && !is_root => line.to_owned(),
+        // A target of Slack's is a webhook or a bot.
+        Some(rest) if rest.contains("SLACK_WEBHOOK_URL") => line.to_owned(),
         Some(rest) if !rest.starts_with(' ') && !rest.is_empty() => rest.to_owned(),
         _ => line.to_owned(),
     };
@@ -36,6 +38,7 @@ pub(super) fn example_place(text: &str) -> Place {
             "SLACK_WEBHOOK_URL",
             "https://hooks.slack.com/services/S3CRETb",
         ),
+        ("SLACK_TOKEN", "xoxb-S3CRETe"),
         ("TELEGRAM_TOKEN", "123:S3CRETc"),
         ("WEBHOOK_SECRET", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"),
         ("WEBHOOK_TOKEN", "S3CRETd"),

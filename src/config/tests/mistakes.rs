@@ -314,9 +314,7 @@ const ELSEWHERE: &str = r#"
 [target.a] | kind = "discord" | url = { path = "x" }
     3:7: target.a.url: a table here names a file and nothing else: { file = "secrets/x" }
 [target.a] | kind = "discord" | url = "https://h" | headers = {}
-    4:1: target.a.headers: a discord target has no such key: it has kind, url, breaker, rate, timeout, language, proxy, ca_file, allow_private
-[target.a] | kind = "discord" | url = "https://h" | thread = "x"
-    4:1: target.a.thread: not available in this version: leave it out
+    4:1: target.a.headers: a discord target has no such key: it has kind, url, on_resolve, thread, breaker, rate, timeout, language, proxy, ca_file, allow_private
 [target.a] | kind = "discord" | url = "https://h" | webhook_url = "x"
     4:1: target.a.webhook_url: unknown key: jikimi calls it "url"
 [target.a] | kind = "discord" | url = "https://h" | timeout = "3m"
@@ -325,8 +323,18 @@ const ELSEWHERE: &str = r#"
     4:14: target.a.rate.burst: it is too small: a whole number from 1 to 10000
 [target.a] | kind = "discord" | url = "https://h" | breaker.cooldown = "1h"
     4:20: target.a.breaker: cooldown (1h) is longer than cooldown_max (15m): lower cooldown, or raise cooldown_max
-[target.a] | kind = "slack" | url = "https://h" | token = "xoxb"
-    4:1: target.a.token: not available in this version: leave it out
+[target.a] | kind = "slack" | url = "https://h" | token = "xoxb-1"
+    1:1: target.a: it has an address, and a token or channel: url of an incoming webhook, or token and channel of a bot
+[target.a] | kind = "slack" | token = "xoxb-1"
+    1:1: target.a: it has a token and no channel: url of an incoming webhook, or token and channel of a bot
+[target.a] | kind = "slack" | token = "hunter2" | channel = "ops"
+    3:9: target.a.token: it is no token of Slack's: the bot token as Slack shows it, which begins with xoxb-
+[target.a] | kind = "slack"
+    1:1: target.a: it has no address and no token: url of an incoming webhook, or token and channel of a bot
+[target.a] | kind = "discord" | url = "https://h" | thread = "17?x=y"
+    4:10: target.a.thread: it is no id of a thread: "per-program", or an id as the service shows it
+[target.a] | kind = "discord" | url = "https://h" | on_resolve = "shout"
+    4:14: target.a.on_resolve: "shout" is none of its values: "edit", "edit_and_reply", "new", "delete"
 [target.a] | kind = "telegram" | chat_id = 1 | token = "x"
     4:9: target.a.token: it is no token of a bot: digits, a colon and the key, as @BotFather gives it
 [target.a] | kind = "telegram" | chat_id = "me" | token = "1:x"

@@ -3,7 +3,7 @@
 use super::settings::{Audience, Part, Settings};
 use super::{
     Alertmanager, Discord, GoogleChat, Gotify, Matrix, Mattermost, Ntfy, PagerDuty, Pushover,
-    Slack, Teams, Telegram, Webhook,
+    Slack, SlackBot, Teams, Telegram, Webhook,
 };
 
 /// The provider of a target with what it needs.
@@ -15,6 +15,8 @@ pub enum ProviderSpec {
     Discord(Discord),
     /// A Slack incoming webhook.
     Slack(Slack),
+    /// A bot at Slack.
+    SlackBot(SlackBot),
     /// The Telegram bot API.
     Telegram(Telegram),
     /// A topic at an ntfy server.
@@ -45,6 +47,7 @@ impl ProviderSpec {
             Self::Webhook(settings) => settings,
             Self::Discord(settings) => settings,
             Self::Slack(settings) => settings,
+            Self::SlackBot(settings) => settings,
             Self::Telegram(settings) => settings,
             Self::Ntfy(settings) => settings,
             Self::Mattermost(settings) => settings,

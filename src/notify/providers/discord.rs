@@ -6,11 +6,11 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{
-    Abilities, Context, HttpRequest, Judgement, Provider, Scope, Tier, Told, by_status, json,
-    json_headers, permanent, reason, refused_form, retryable, wait,
+    Abilities, Context, HttpRequest, Instead, Judgement, Provider, Scope, Task, Tier, Told,
+    by_status, json, json_headers, permanent, reason, refused_form, retryable, wait,
 };
 use crate::clock::Wall;
-use crate::fetch::Response;
+use crate::fetch::{Method, Response};
 use crate::limits;
 use crate::model::delivery::{MessageRef, Outcome};
 use crate::model::target::Discord;
@@ -64,23 +64,83 @@ pub fn address(url: &Secret) -> Secret {
     Secret::new(pinned)
 }
 
+/// The address of the message `id`, in the thread it is in.
+fn message_address(url: &Secret, message: &MessageRef) -> Secret {
+    let whole = address(url);
+    let (base, query) = whole.expose().split_once('?').unwrap_or_default();
+    let pasted = query.split('&').find_map(|p| p.strip_prefix("thread_id="));
+    let id = &message.id;
+    Secret::new(match message.place.as_deref().or(pasted) {
+        Some(thread) => format!("{base}/messages/{id}?thread_id={thread}"),
+        None => format!("{base}/messages/{id}"),
+    })
+}
+
+/// The address of a new message, in `thread` instead of one in the pasted address.
+fn new_address(url: &Secret, thread: Option<&str>) -> Secret {
+    let whole = address(url);
+    let Some(thread) = thread else {
+        return whole;
+    };
+    let base = whole.expose().split('?').next().unwrap_or_default();
+    Secret::new(format!("{base}?wait=true&thread_id={thread}"))
+}
+
+fn body(message: &Message, tier: Tier) -> Value {
+    let mut body = match tier {
+        Tier::Rich => json!({ "embeds": [embed(message)] }),
+        Tier::Plain => json!({ "content": plain(message), "flags": SUPPRESS_EMBEDS }),
+        Tier::Line => json!({
+            "content": escaped(&message.title, limits::DISCORD_TITLE),
+            "flags": SUPPRESS_EMBEDS,
+        }),
+    };
+    body["allowed_mentions"] = json!({ "parse": [] });
+    body
+}
+
 impl Provider for Discord {
     fn request(&self, told: &Told<'_>, context: &Context<'_>) -> HttpRequest {
-        let message = told.message(context);
-        let mut body = match context.tier {
-            Tier::Rich => json!({ "embeds": [embed(&message)] }),
-            Tier::Plain => json!({ "content": plain(&message), "flags": SUPPRESS_EMBEDS }),
-            Tier::Line => json!({
-                "content": escaped(&message.title, limits::DISCORD_TITLE),
-                "flags": SUPPRESS_EMBEDS,
-            }),
-        };
-        body["allowed_mentions"] = json!({ "parse": [] });
-        HttpRequest::post(address(&self.url), json_headers(USER_AGENT), &body)
+        let headers = json_headers(USER_AGENT);
+        let body = |tier| body(&told.message(context), tier);
+        match context.task {
+            Task::Create { place, .. } => {
+                HttpRequest::post(new_address(&self.url, place), headers, &body(context.tier))
+            }
+            Task::Edit(message) => {
+                let mut body = body(context.tier);
+                // What is not named stays as it was.
+                if context.tier == Tier::Rich {
+                    body["content"] = Value::Null;
+                } else {
+                    body["embeds"] = json!([]);
+                }
+                HttpRequest {
+                    method: Method::Patch,
+                    ..HttpRequest::post(message_address(&self.url, message), headers, &body)
+                }
+            }
+            Task::Delete(message) => HttpRequest {
+                method: Method::Delete,
+                url: message_address(&self.url, message),
+                headers,
+                body: String::new(),
+                is_frozen: false,
+            },
+            Task::Open { name } => {
+                let shown = escaped(name, limits::DISCORD_TITLE);
+                let body = json!({
+                    "content": shown,
+                    "thread_name": name,
+                    "allowed_mentions": { "parse": [] },
+                });
+                HttpRequest::post(new_address(&self.url, None), headers, &body)
+            }
+        }
     }
 
     fn classify(&self, response: &Response, context: &Context<'_>) -> Judgement {
-        classify(response, context.now)
+        classify(response, context)
     }
 
     fn address(&self) -> Secret {
@@ -88,7 +148,14 @@ impl Provider for Discord {
     }
 
     fn abilities(&self) -> Abilities {
-        Abilities::default()
+        Abilities {
+            edits: true,
+            deletes: true,
+            // A webhook's message cannot refer to another one.
+            replies: false,
+            places: true,
+            keyed: false,
+        }
     }
 }
 
@@ -177,7 +244,7 @@ const fn is_mark(c: char) -> bool {
 }
 
 /// What Discord's answer means.
-fn classify(response: &Response, now: Wall) -> Judgement {
+fn classify(response: &Response, context: &Context<'_>) -> Judgement {
     let body = json(response);
     let code = body
         .as_ref()
@@ -194,27 +261,68 @@ fn classify(response: &Response, now: Wall) -> Judgement {
     } else {
         format!("{} (code {code})", reason(response.status, said))
     };
+    if let Some(instead) = instead(code, context.task) {
+        return Judgement {
+            instead: Some(instead),
+            ..permanent(why, false)
+        };
+    }
     match (response.status, code) {
-        (200..=299, _) => delivered(response, body.as_ref()),
-        (429, _) => limited(response, body.as_ref(), why, now),
+        (200..=299, _) => delivered(response, body.as_ref(), context.task),
+        (429, _) => limited(response, body.as_ref(), why, context.now),
+        // It is gone, as it was to be.
+        (404, 10_008) if matches!(context.task, Task::Delete(_)) => {
+            Outcome::Delivered { message: None }.into()
+        }
         // Unknown webhook, invalid token: by Discord's rules not to be used again.
         (404 | 401, _) | (_, 10_015 | 50_027) => permanent(why, true),
         // A forum channel wants a thread, and a tag: no other form of the message helps.
         (400, 220_001..=220_003 | 40_067) => permanent(why, false),
         (400 | 413, _) => refused_form(why),
-        _ => by_status(response, said, now),
+        _ => by_status(response, said, context.now),
     }
 }
 
-fn delivered(response: &Response, body: Option<&Value>) -> Judgement {
-    let message = body
-        .and_then(|b| b.get("id"))
-        .and_then(Value::as_str)
-        .map(MessageRef::new);
+/// What the documented codes say of messages and threads: 10003 unknown channel, 10008 unknown message, 30046 too many
+/// edits of an old one, 50083 archived thread, 160005 locked thread, 2200xx and 40067 forum or no forum.
+fn instead(code: u64, task: Task<'_>) -> Option<Instead> {
+    match (task, code) {
+        (Task::Edit(_), 10_003 | 10_008 | 30_046 | 50_083 | 160_005) => Some(Instead::Afresh),
+        (Task::Create { place: Some(_), .. }, 10_003 | 50_083 | 160_005)
+        | (Task::Open { .. }, 220_001..=220_004 | 40_067 | 50_013 | 50_035) => {
+            Some(Instead::WithoutPlace)
+        }
+        _ => None,
+    }
+}
+
+fn delivered(response: &Response, body: Option<&Value>, task: Task<'_>) -> Judgement {
     let is_used_up = response.header("x-ratelimit-remaining") == Some("0");
     Judgement {
         pause: is_used_up.then(|| wait::reset_after(response)).flatten(),
-        ..Outcome::Delivered { message }.into()
+        ..Outcome::Delivered {
+            message: body.and_then(|body| reference(body, task)),
+        }
+        .into()
+    }
+}
+
+/// The message that was made. Its id becomes part of addresses, so it is digits or nothing.
+fn reference(body: &Value, task: Task<'_>) -> Option<MessageRef> {
+    let snowflake = |key: &str| {
+        let id = body.get(key)?.as_str()?;
+        let is_id = !id.is_empty() && id.bytes().all(|b| b.is_ascii_digit());
+        is_id.then_some(id)
+    };
+    let id = snowflake("id")?;
+    match task {
+        Task::Create { place, .. } => Some(MessageRef {
+            id: id.to_owned(),
+            place: place.map(str::to_owned),
+        }),
+        // The post of a forum is a channel of its own.
+        Task::Open { .. } => Some(MessageRef::new(id).within(snowflake("channel_id")?)),
+        Task::Edit(_) | Task::Delete(_) => None,
     }
 }
 

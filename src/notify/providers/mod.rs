@@ -19,6 +19,7 @@ pub mod pagerduty;
 mod provider;
 pub mod pushover;
 pub mod slack;
+pub mod slack_bot;
 pub mod teams;
 pub mod telegram;
 #[cfg(test)]
@@ -48,6 +49,7 @@ pub fn of(target: &ProviderSpec) -> &dyn Provider {
         ProviderSpec::Webhook(webhook) => webhook,
         ProviderSpec::Discord(discord) => discord,
         ProviderSpec::Slack(slack) => slack,
+        ProviderSpec::SlackBot(bot) => bot,
         ProviderSpec::Telegram(telegram) => telegram,
         ProviderSpec::Ntfy(ntfy) => ntfy,
         ProviderSpec::Mattermost(mattermost) => mattermost,

@@ -35,7 +35,8 @@ impl Provider for Slack {
     }
 }
 
-fn body(message: &Message, tier: Tier) -> Value {
+/// The message with everything that keeps Slack from reading it as anything else.
+pub(super) fn body(message: &Message, tier: Tier) -> Value {
     let title = format!("{} {}", message.mood.sign(), message.title);
     let mut body = match tier {
         Tier::Rich => json!({ "text": escaped(&title), "blocks": blocks(message, &title) }),
@@ -91,7 +92,7 @@ fn blocks(message: &Message, title: &str) -> Vec<Value> {
 }
 
 /// What keeps `<!channel>` and `<@U…>` from being read (Slack's own rule: these three, and no others).
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     let safe = text
         .replace('&', "&amp;")
         .replace('<', "&lt;")

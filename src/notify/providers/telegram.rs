@@ -4,10 +4,9 @@
 use serde_json::{Value, json};
 
 use super::{
-    Abilities, Context, HttpRequest, Instead, Judgement, Provider, Tier, Told, USER_AGENT,
+    Abilities, Context, HttpRequest, Instead, Judgement, Provider, Task, Tier, Told, USER_AGENT,
     by_status, json, json_headers, permanent, reason, refused_form, retryable,
 };
-use crate::clock::Wall;
 use crate::fetch::Response;
 use crate::limits;
 use crate::model::delivery::{MessageRef, Outcome};
@@ -43,26 +42,40 @@ impl Text {
 
 impl Provider for Telegram {
     fn request(&self, told: &Told<'_>, context: &Context<'_>) -> HttpRequest {
-        let text = text(&told.message(context), context.tier);
-        let chat = context.moved_to.unwrap_or(&self.chat_id);
-        let chat_id = chat
-            .parse::<i64>()
-            .map_or_else(|_| json!(chat), |id| json!(id));
-        let mut body = json!({
-            "chat_id": chat_id,
-            "text": text.content,
-            "link_preview_options": { "is_disabled": true },
-        });
-        if !text.entities.is_empty() {
-            body["entities"] = text.entities.into();
-        }
+        let here = context.moved_to.unwrap_or(&self.chat_id);
+        let of = |message: &MessageRef| {
+            let chat = message.place.clone().unwrap_or_else(|| here.to_owned());
+            json!({ "chat_id": number(&chat), "message_id": number(&message.id) })
+        };
+        let (method, body) = match context.task {
+            Task::Create { place, reply_to } => {
+                let mut body = json!({ "chat_id": number(here) });
+                if let Some(topic) = place {
+                    body["message_thread_id"] = number(topic);
+                }
+                if let Some(message) = reply_to {
+                    body["reply_parameters"] = json!({
+                        "message_id": number(&message.id),
+                        "allow_sending_without_reply": true,
+                    });
+                }
+                ("sendMessage", said(told, context, body))
+            }
+            Task::Edit(message) => ("editMessageText", said(told, context, of(message))),
+            Task::Delete(message) => ("deleteMessage", of(message)),
+            Task::Open { name } => {
+                let name = crate::text::cut_by(name, limits::PLACE_NAME, char::len_utf16);
+                let body = json!({ "chat_id": number(here), "name": name });
+                ("createForumTopic", body)
+            }
+        };
         let base = self.api_url.trim_end_matches('/');
-        let url = Secret::new(format!("{base}/bot{}/sendMessage", self.token.expose()));
+        let url = Secret::new(format!("{base}/bot{}/{method}", self.token.expose()));
         HttpRequest::post(url, json_headers(USER_AGENT), &body)
     }
 
     fn classify(&self, response: &Response, context: &Context<'_>) -> Judgement {
-        classify(response, context.now)
+        classify(response, context)
     }
 
     fn address(&self) -> Secret {
@@ -70,8 +83,31 @@ impl Provider for Telegram {
     }
 
     fn abilities(&self) -> Abilities {
-        Abilities::default()
+        Abilities {
+            edits: true,
+            deletes: true,
+            replies: true,
+            places: true,
+            keyed: false,
+        }
     }
+}
+
+/// `body` with the message.
+fn said(told: &Told<'_>, context: &Context<'_>, mut body: Value) -> Value {
+    let text = text(&told.message(context), context.tier);
+    body["text"] = text.content.into();
+    body["link_preview_options"] = json!({ "is_disabled": true });
+    if !text.entities.is_empty() {
+        body["entities"] = text.entities.into();
+    }
+    body
+}
+
+/// An id as the API wants it: a number where it is one.
+fn number(id: &str) -> Value {
+    id.parse::<i64>()
+        .map_or_else(|_| json!(id), |number| json!(number))
 }
 
 fn text(message: &Message, tier: Tier) -> Text {
@@ -133,14 +169,14 @@ fn harmless(text: &str) -> String {
 }
 
 /// What Telegram's answer means; its descriptions are the only way to tell most cases apart.
-fn classify(response: &Response, now: Wall) -> Judgement {
+fn classify(response: &Response, context: &Context<'_>) -> Judgement {
     let body = json(response);
     let field = |name: &str| body.as_ref().and_then(|b| b.get(name));
     let is_ok = field("ok").and_then(Value::as_bool);
     if (200..300).contains(&response.status) && is_ok == Some(true) {
-        let id = body.as_ref().and_then(|b| b.pointer("/result/message_id"));
+        let result = body.as_ref().and_then(|b| b.get("result"));
         return Outcome::Delivered {
-            message: id.map(|id| MessageRef::new(id.to_string())),
+            message: result.and_then(|result| reference(result, context.task)),
         }
         .into();
     }
@@ -153,7 +189,7 @@ fn classify(response: &Response, now: Wall) -> Judgement {
     match status {
         200..=299 => retryable(format!("{why} (not \"ok\")"), None),
         401 | 404 => permanent(why, true),
-        400 => bad_request(said, body.as_ref(), why),
+        400 => bad_request((said, why), body.as_ref(), context.task),
         413 => refused_form(why),
         // The body's code counts: a proxy may have changed the status.
         _ => by_status(
@@ -162,12 +198,59 @@ fn classify(response: &Response, now: Wall) -> Judgement {
                 ..response.clone()
             },
             said,
-            now,
+            context.now,
         ),
     }
 }
 
-fn bad_request(said: &str, body: Option<&Value>, why: String) -> Judgement {
+/// What was made.
+fn reference(result: &Value, task: Task<'_>) -> Option<MessageRef> {
+    let id = |pointer: &str| Some(result.pointer(pointer)?.as_i64()?.to_string());
+    match task {
+        Task::Create { .. } => Some(MessageRef {
+            id: id("/message_id")?,
+            place: id("/chat/id"),
+        }),
+        Task::Open { .. } => {
+            let topic = id("/message_thread_id")?;
+            Some(MessageRef::new(topic.as_str()).within(topic))
+        }
+        Task::Edit(_) | Task::Delete(_) => None,
+    }
+}
+
+/// What the descriptions say of messages and topics.
+fn of_task(said: &str, task: Task<'_>) -> Option<Result<(), Instead>> {
+    let says = |words: &[&str]| words.iter().any(|w| said.contains(w));
+    match task {
+        Task::Edit(_) if says(&["message is not modified"]) => Some(Ok(())),
+        Task::Edit(_)
+            if says(&[
+                "message to edit not found",
+                "message can't be edited",
+                "message_id_invalid",
+            ]) =>
+        {
+            Some(Err(Instead::Afresh))
+        }
+        Task::Delete(_) if says(&["message to delete not found"]) => Some(Ok(())),
+        Task::Delete(_) => Some(Err(Instead::Afresh)),
+        Task::Create { place: Some(_), .. }
+            if says(&[
+                "thread not found",
+                "topic_deleted",
+                "topic_closed",
+                "not a forum",
+            ]) =>
+        {
+            Some(Err(Instead::WithoutPlace))
+        }
+        Task::Open { .. } => Some(Err(Instead::WithoutPlace)),
+        Task::Edit(_) | Task::Create { .. } => None,
+    }
+}
+
+fn bad_request((said, why): (&str, String), body: Option<&Value>, task: Task<'_>) -> Judgement {
     let new_chat = body.and_then(|b| b.pointer("/parameters/migrate_to_chat_id"));
     if let Some(id) = new_chat.filter(|id| id.is_i64()) {
         return Judgement {
@@ -176,6 +259,16 @@ fn bad_request(said: &str, body: Option<&Value>, why: String) -> Judgement {
         };
     }
     let said = said.to_ascii_lowercase();
+    match of_task(&said, task) {
+        Some(Ok(())) => return Outcome::Delivered { message: None }.into(),
+        Some(Err(instead)) => {
+            return Judgement {
+                instead: Some(instead),
+                ..permanent(why, false)
+            };
+        }
+        None => {}
+    }
     let hopeless = [
         "chat not found",
         "chat_id is empty",

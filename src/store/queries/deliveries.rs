@@ -8,9 +8,11 @@ use rusqlite::{Row, named_params, params};
 use super::{int, json, parse, parse_opt, row_limit, wall, wall_opt};
 use crate::clock::Wall;
 use crate::ids::{DeliveryId, EventId, IncidentId};
-use crate::model::delivery::{DeliveryState, Leased, NewDelivery, Settlement, Verdict};
+use crate::limits;
+use crate::model::delivery::{Claim, DeliveryState, Leased, NewDelivery, Settlement, Verdict};
 use crate::model::event::Severity;
 use crate::model::hold::{Hold, Withdrawal};
+use crate::model::living::Known;
 use crate::store::error::StoreError;
 use crate::store::tx::{Db, Tx, statements};
 
@@ -28,21 +30,37 @@ statements! {
            AND state IN ('pending', 'leased') AND state = 'pending' AND confirmed > 0";
     // INDEXED BY: without statistics SQLite takes the wider index and sorts, or walks all that wait.
     //
-    // The oldest of each target that is due and not behind an unfinished one of its incident. LEFT JOIN: a
-    // delivery whose event is gone must be found, to be given up.
+    // The oldest of each target that is due and not behind an unfinished one of its incident.
     HEADS = seek "find the deliveries due",
-        "SELECT d.id AS delivery, d.target, d.incident AS told, d.attempts, d.expires_at, d.body, d.confirmed,
-           e.id, e.at, e.kind, e.severity, e.program, e.slot, e.run, e.facts, e.incident_state
-         FROM json_each(?1) AS t
-         CROSS JOIN deliveries AS d ON d.id = (
+        "SELECT (
            SELECT h.id FROM deliveries AS h INDEXED BY deliveries_pending
            WHERE h.target = t.value AND h.state = 'pending' AND h.due <= ?2
              AND NOT EXISTS (
                SELECT 1 FROM deliveries AS b
                WHERE b.target = h.target AND b.incident = h.incident AND b.id < h.id
                  AND b.state IN ('pending', 'leased'))
-           ORDER BY h.id LIMIT 1)
-         LEFT JOIN events AS e ON e.id = d.event";
+           ORDER BY h.id LIMIT 1) AS delivery
+         FROM json_each(?1) AS t";
+    // Both conditions on the state: the first is the index's own.
+    TOGETHER = seek "find what can be told together",
+        "SELECT h.id AS head, d.id AS delivery, d.attempts, d.doubtful
+         FROM json_each(?1) AS t
+         CROSS JOIN deliveries AS h ON h.id = t.value
+         CROSS JOIN deliveries AS d INDEXED BY deliveries_open ON d.target = h.target AND d.incident = h.incident
+         WHERE d.state IN ('pending', 'leased') AND d.state = 'pending' AND d.due <= ?2
+         ORDER BY h.id, d.id LIMIT ?3";
+    // LEFT JOIN: a delivery whose event is gone must be found, to be given up.
+    READ = seek "read the deliveries due",
+        "SELECT d.id AS delivery, d.target, d.incident AS told, d.attempts, d.expires_at, d.body, d.confirmed, d.doubtful,
+           e.id, e.at, e.kind, e.severity, e.program, e.slot, e.run, e.facts, e.incident_state,
+           m.message AS m_message, m.place AS m_place, m.seq AS m_seq, m.severity AS m_severity,
+           m.created_at AS m_created_at, m.digest AS m_digest, m.settings AS m_settings,
+           p.place AS p_place, p.program AS p_program, p.settings AS p_settings
+         FROM json_each(?1) AS t
+         CROSS JOIN deliveries AS d ON d.id = t.value
+         LEFT JOIN events AS e ON e.id = d.event
+         LEFT JOIN messages AS m ON m.target = d.target AND m.incident = d.incident
+         LEFT JOIN places AS p ON p.target = d.target AND p.program = coalesce(e.program, '')";
     TAKE = seek "lease deliveries",
         "UPDATE deliveries SET state = 'leased'
          WHERE id IN (SELECT value FROM json_each(?1)) AND state = 'pending'";
@@ -50,7 +68,7 @@ statements! {
         "UPDATE deliveries SET state = 'pending'
          WHERE id IN (SELECT value FROM json_each(?1)) AND state = 'leased'";
     RELEASE_ALL = seek "take back every lease",
-        "UPDATE deliveries SET state = 'pending' WHERE state = 'leased'";
+        "UPDATE deliveries SET state = 'pending', doubtful = 1 WHERE state = 'leased'";
     // The earliest of each target among those that wait for nothing but their time.
     NEXT_DUE = seek "find when a delivery is due",
         "SELECT min((
@@ -66,7 +84,8 @@ statements! {
     SETTLE = seek "settle a delivery",
         "UPDATE deliveries SET state = :state, due = coalesce(:due, due), attempts = attempts + :counts,
            body = CASE :state WHEN 'delivered' THEN NULL ELSE coalesce(body, :body) END,
-           message_id = coalesce(:message_id, message_id), last_error = :error, settled_at = :settled_at
+           message_id = coalesce(:message_id, message_id), last_error = :error, settled_at = :settled_at,
+           doubtful = max(doubtful, :doubtful)
          WHERE id = :id AND state = 'leased'";
     OVERTAKEN = seek "see whether a later delivery is there",
         "SELECT 1 FROM deliveries AS d JOIN deliveries AS l INDEXED BY deliveries_by_incident
@@ -78,6 +97,13 @@ statements! {
          WHERE id = ?1 AND state = 'leased'";
     CONFIRMED = seek "read how often a delivery was taken",
         "SELECT confirmed FROM deliveries WHERE id = ?1";
+    SETTLE_WITH = seek "settle what was told together",
+        "UPDATE deliveries SET state = ?2, due = coalesce(?3, due), attempts = attempts + ?4,
+           message_id = coalesce(?5, message_id), last_error = ?6, settled_at = ?7
+         WHERE id IN (SELECT value FROM json_each(?1)) AND state = 'leased'";
+    ATTEMPT_WITH = seek "store an attempt at several",
+        "INSERT INTO attempts (delivery, started_at, took_ms, outcome, status, error)
+         SELECT value, ?2, ?3, ?4, ?5, 'told with ' || ?6 FROM json_each(?1)";
     ATTEMPT = seek "store an attempt",
         "INSERT INTO attempts (delivery, started_at, took_ms, outcome, status, error)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
@@ -206,30 +232,113 @@ pub(in crate::store) fn withdraw(tx: &Tx<'_>, withdrawal: &Withdrawal) -> Result
     }
 }
 
-/// Expires what is too old, then leases for each of `targets` its oldest delivery that may go.
+/// Expires what is too old, then leases for each claim its oldest delivery that may go, or the newest of the same
+/// incident with all that come before it.
 pub(in crate::store) fn lease(
     tx: &Tx<'_>,
-    targets: &[Arc<str>],
+    claims: &[Claim],
     now: Wall,
 ) -> Result<Vec<Leased>, StoreError> {
     expire(tx, now)?;
-    let heads = tx
-        .db()
-        .rows(HEADS, params![json(&targets), now.millis()], |row| {
+    let mut leased = Vec::new();
+    for (newest, is_together) in [(true, true), (false, false)] {
+        let names: Vec<&str> = claims
+            .iter()
+            .filter(|c| c.newest == newest)
+            .map(|c| &*c.target)
+            .collect();
+        if names.is_empty() {
+            continue;
+        }
+        let heads = tx
+            .db()
+            .rows(HEADS, params![json(&names), now.millis()], |row| {
+                parse_opt::<DeliveryId>(row, "delivery")
+            })?;
+        let heads: Vec<DeliveryId> = heads.into_iter().flatten().collect();
+        let groups = if is_together {
+            together(tx, &heads, now)?
+        } else {
+            heads.into_iter().map(Group::of).collect()
+        };
+        leased.extend(read_groups(tx, &groups, now)?);
+    }
+    let ids = leased
+        .iter()
+        .flat_map(|l| l.known.with.iter().copied().chain([l.id]));
+    let ids: Vec<DeliveryId> = ids.collect();
+    if !ids.is_empty() {
+        tx.execute(TAKE, [json(&ids)])?;
+    }
+    Ok(leased)
+}
+
+/// A delivery with the older ones that are told with it.
+struct Group {
+    newest: DeliveryId,
+    older: Vec<DeliveryId>,
+    attempts: u32,
+    is_doubtful: bool,
+}
+
+impl Group {
+    fn of(newest: DeliveryId) -> Self {
+        Self {
+            newest,
+            older: Vec::new(),
+            attempts: 0,
+            is_doubtful: false,
+        }
+    }
+}
+
+fn together(tx: &Tx<'_>, heads: &[DeliveryId], now: Wall) -> Result<Vec<Group>, StoreError> {
+    let mut groups: Vec<(DeliveryId, Group)> =
+        heads.iter().map(|head| (*head, Group::of(*head))).collect();
+    let limit = super::int(limits::OUTBOX_TOGETHER);
+    let rows = tx.db().rows(
+        TOGETHER,
+        params![json(&heads), now.millis(), limit],
+        |row| {
+            let head: DeliveryId = parse(row, "head")?;
             let id: DeliveryId = parse(row, "delivery")?;
-            Ok(read_leased(row, id).map_err(|error| (id, error.to_string())))
-        })?;
-    let mut leased = Vec::with_capacity(heads.len());
-    for head in heads {
-        match head {
-            Ok(delivery) => leased.push(delivery),
+            let (attempts, is_doubtful): (u32, bool) = (row.get("attempts")?, row.get("doubtful")?);
+            Ok((head, id, attempts, is_doubtful))
+        },
+    )?;
+    for (head, id, attempts, is_doubtful) in rows {
+        let Some((_, group)) = groups.iter_mut().find(|(h, _)| *h == head) else {
+            continue;
+        };
+        if id != group.newest {
+            group.older.push(std::mem::replace(&mut group.newest, id));
+        }
+        group.attempts = group.attempts.max(attempts);
+        group.is_doubtful |= is_doubtful;
+    }
+    Ok(groups.into_iter().map(|(_, group)| group).collect())
+}
+
+fn read_groups(tx: &Tx<'_>, groups: &[Group], now: Wall) -> Result<Vec<Leased>, StoreError> {
+    let ids: Vec<DeliveryId> = groups.iter().map(|g| g.newest).collect();
+    let rows = tx.db().rows(READ, [json(&ids)], |row| {
+        let id: DeliveryId = parse(row, "delivery")?;
+        Ok(read_leased(row, id).map_err(|error| (id, error.to_string())))
+    })?;
+    let mut leased = Vec::with_capacity(rows.len());
+    for row in rows {
+        match row {
+            Ok(mut delivery) => {
+                if let Some(group) = groups.iter().find(|g| g.newest == delivery.id) {
+                    delivery.attempts = delivery.attempts.max(group.attempts);
+                    delivery.known.is_doubtful |= group.is_doubtful;
+                    delivery.known.with.clone_from(&group.older);
+                }
+                leased.push(delivery);
+            }
             // It would stand before its target for ever.
             Err((id, error)) => give_up(tx, id, now, &error)?,
         }
-    }
-    if !leased.is_empty() {
-        let ids: Vec<DeliveryId> = leased.iter().map(|l| l.id).collect();
-        tx.execute(TAKE, [json(&ids)])?;
     }
     Ok(leased)
 }
@@ -255,6 +364,12 @@ fn read_leased(row: &Row<'_>, id: DeliveryId) -> rusqlite::Result<Leased> {
             .transpose()?,
         frozen_body: row.get("body")?,
         confirmed: row.get("confirmed")?,
+        known: Known {
+            living: super::messages::read_living(row)?,
+            place: super::messages::read_place(row)?,
+            is_doubtful: row.get("doubtful")?,
+            with: Vec::new(),
+        },
     })
 }
 
@@ -337,7 +452,45 @@ pub(in crate::store) fn settle(tx: &Tx<'_>, settlement: &Settlement) -> Result<(
             ":message_id": message_id,
             ":error": settlement.error,
             ":settled_at": due.is_none().then(|| started.saturating_add(took)),
+            ":doubtful": settlement.is_doubtful,
         },
+    )?;
+    share(tx, settlement)?;
+    let now = Wall::from_millis(started.saturating_add(took));
+    super::messages::apply(tx, settlement.id, &settlement.effect, now)
+}
+
+/// Gives the rows that were told with it its fate.
+fn share(tx: &Tx<'_>, settlement: &Settlement) -> Result<(), StoreError> {
+    if settlement.with.is_empty() {
+        return Ok(());
+    }
+    let with = json(&settlement.with);
+    let id = settlement.id.to_string();
+    let started = settlement.started_at.millis();
+    let took = int(settlement.took.as_millis());
+    let (state, outcome) = names(&settlement.verdict);
+    let (due, counts, message) = match &settlement.verdict {
+        Verdict::RetryAt { due, counts } => (Some(due.millis()), *counts, None),
+        Verdict::Delivered { message } => (None, true, message.as_ref().map(|m| m.id.as_str())),
+        Verdict::Standing { .. } | Verdict::Dead | Verdict::Expired => (None, true, None),
+    };
+    let settled_at = due.is_none().then(|| started.saturating_add(took));
+    tx.execute(
+        SETTLE_WITH,
+        params![
+            with,
+            state.as_str(),
+            due,
+            i64::from(counts),
+            message,
+            settlement.error,
+            settled_at
+        ],
+    )?;
+    tx.execute(
+        ATTEMPT_WITH,
+        params![with, started, took, outcome, settlement.status, id],
     )?;
     Ok(())
 }

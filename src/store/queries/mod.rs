@@ -7,6 +7,7 @@ pub(super) mod events;
 pub(super) mod incidents;
 pub(super) mod instances;
 pub(super) mod logs;
+pub(super) mod messages;
 pub(super) mod meta;
 pub(super) mod retention;
 pub(super) mod runs;
@@ -33,6 +34,7 @@ pub(super) const ALL: &[&[super::tx::Sql]] = &[
     incidents::ALL,
     instances::ALL,
     logs::ALL,
+    messages::ALL,
     meta::ALL,
     retention::ALL,
     runs::ALL,

@@ -24,6 +24,9 @@ statements! {
     DELIVERIES = seek "delete old deliveries",
         "DELETE FROM deliveries WHERE settled_at <= (SELECT max(settled_at) FROM
            (SELECT settled_at FROM deliveries WHERE settled_at < ?1 ORDER BY settled_at LIMIT ?2))";
+    MESSAGES = seek "delete old messages",
+        "DELETE FROM messages WHERE told_at <= (SELECT max(told_at) FROM
+           (SELECT told_at FROM messages WHERE told_at < ?1 ORDER BY told_at LIMIT ?2))";
     EVENTS = seek "delete old events",
         "DELETE FROM events WHERE at <= (SELECT max(at) FROM
            (SELECT at FROM events WHERE at < ?1 ORDER BY at LIMIT ?2))";
@@ -40,10 +43,11 @@ statements! {
 }
 
 /// What is deleted once it is older than what; a series before its run.
-const FIXED: [(Sql, std::time::Duration); 7] = [
+const FIXED: [(Sql, std::time::Duration); 8] = [
     (LOG_RECORDS, limits::RETENTION_LOGS),
     (ATTEMPTS, limits::RETENTION_DELIVERIES),
     (DELIVERIES, limits::RETENTION_DELIVERIES),
+    (MESSAGES, limits::RETENTION_EVENTS),
     (EVENTS, limits::RETENTION_EVENTS),
     (INCIDENTS, limits::RETENTION_EVENTS),
     (SERIES, limits::RETENTION_EVENTS),

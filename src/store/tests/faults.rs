@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
-use super::{Bench, LONG, at, bench, bench_with, options, targets, told, write};
+use super::{Bench, LONG, at, bench, bench_with, claims, options, told, write};
 use crate::ids::IncidentId;
 use crate::model::event::EventKind;
 use crate::model::settings::CheckpointSettings;
@@ -98,7 +98,7 @@ fn a_locked_database_delays_records_and_loses_none() {
     for n in 0..10 {
         bench.store.record(write(EventKind::ProgramCrashed, n));
     }
-    let lease = bench.store.lease_due(&targets(&["ops"]), at(0));
+    let lease = bench.store.lease_due(&claims(&["ops"]), at(0));
     assert!(matches!(lease, Err(StoreError::Sqlite { .. })), "{lease:?}");
     let degraded = bench.news().degraded.expect("locked for long");
     assert_eq!(degraded.what, "the database is locked by another process");

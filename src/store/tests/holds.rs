@@ -1,6 +1,6 @@
 //! Deliveries that are held back: they wait for their time, are counted, and are taken back or replaced.
 
-use super::{Bench, LONG, at, bench, delivery, event, incident, targets};
+use super::{Bench, LONG, at, bench, claims, delivery, event, incident};
 use crate::ids::IncidentId;
 use crate::model::delivery::{DeliveryState, NewDelivery};
 use crate::model::event::EventKind;
@@ -52,7 +52,7 @@ fn what_is_held_back_waits_and_nothing_is_left_of_it_when_it_is_taken_back() {
     let view = bench.store.delivery(row.id).expect("read").expect("there");
     assert_eq!(view.held, Some(Hold::Flapping));
     assert_eq!(pending(&bench), 1);
-    let leased = bench.store.lease_due(&targets(&["ops"]), at(49));
+    let leased = bench.store.lease_due(&claims(&["ops"]), at(49));
     assert!(leased.expect("a lease").is_empty());
     end(&bench, id, &row);
     let all = bench.store.deliveries(&DeliveryFilter::default());
@@ -65,7 +65,7 @@ fn what_has_gone_out_when_it_is_taken_back_gets_its_end() {
     let bench = bench();
     let id = IncidentId::new();
     let row = held(&bench, id);
-    let leased = bench.store.lease_due(&targets(&["ops"]), at(50));
+    let leased = bench.store.lease_due(&claims(&["ops"]), at(50));
     assert_eq!(leased.expect("a lease").len(), 1);
     let instead = end(&bench, id, &row);
     assert!(

@@ -3,6 +3,7 @@
 mod crash;
 mod faults;
 mod holds;
+mod messages;
 mod opening;
 mod outbox;
 mod plans;
@@ -19,7 +20,7 @@ use super::{Store, StoreHealth, StoreOptions, Wakers, Write};
 use crate::clock::Wall;
 use crate::ids::{DeliveryId, EventId, IncidentId, RunId};
 use crate::limits;
-use crate::model::delivery::NewDelivery;
+use crate::model::delivery::{Claim, NewDelivery};
 use crate::model::event::{Event, EventKind, Exit, Severity};
 use crate::model::incident::{Condition, Incident, IncidentState};
 use crate::model::name::InstanceName;
@@ -153,6 +154,15 @@ fn state(instance: InstanceName) -> InstanceState {
         ready: false,
         at: at(1),
     }
+}
+
+/// Claims on the oldest row of each.
+fn claims(names: &[&str]) -> Vec<Claim> {
+    let claim = |target| Claim {
+        target,
+        newest: false,
+    };
+    targets(names).into_iter().map(claim).collect()
 }
 
 fn targets(names: &[&str]) -> Vec<Arc<str>> {

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use super::{Bench, LONG, at, bench, delivery, event, incident, targets, told, write};
+use super::{Bench, LONG, at, bench, claims, delivery, event, incident, targets, told, write};
 use crate::clock::Wall;
 use crate::ids::{DeliveryId, IncidentId};
 use crate::model::delivery::{
     DeliveryCounts, DeliveryState, Leased, MessageRef, Settlement, Verdict,
 };
 use crate::model::event::EventKind;
+use crate::model::living::Effect;
 use crate::model::record::Record;
 use crate::store::{DeliveryFilter, Store, StoreError, Write};
 
@@ -21,6 +22,9 @@ fn settlement(id: DeliveryId, verdict: Verdict) -> Settlement {
         status: Some(503),
         error: Some("no".to_owned()),
         frozen_body: Some("{}".to_owned()),
+        with: Vec::new(),
+        is_doubtful: false,
+        effect: Effect::default(),
     }
 }
 
@@ -37,7 +41,7 @@ fn delivered() -> Verdict {
 impl Bench {
     fn lease(&self, names: &[&str], now: u32) -> Vec<Leased> {
         self.store
-            .lease_due(&targets(names), at(now))
+            .lease_due(&claims(names), at(now))
             .expect("the database answers")
     }
 

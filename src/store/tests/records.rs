@@ -1,10 +1,9 @@
 //! Records, samples and logs: what is handed over reads back, batched, in order, whatever the names are.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
-use super::{LONG, at, bench, event, incident, state, told, web, write};
+use super::{LONG, at, bench, claims, event, incident, state, told, web, write};
 use crate::ids::{IncidentId, RunId};
 use crate::limits;
 use crate::model::event::{EventKind, Exit, Severity};
@@ -270,7 +269,7 @@ fn hostile_names_are_stored_as_they_are() {
             ..EventFilter::default()
         };
         assert_eq!(bench.store.events(&filter).expect("read"), [event.clone()]);
-        let leased = bench.store.lease_due(&[Arc::from(name)], at(2));
+        let leased = bench.store.lease_due(&claims(&[name]), at(2));
         assert_eq!(leased.expect("leased")[0].event, event);
         bench.store.remember_target(name, name).expect("kept");
         bench.store.checkpoint_put(name, name);
@@ -421,7 +420,7 @@ fn a_commit_raises_the_version_of_what_it_changed_and_of_nothing_else() {
     );
     let leased = bench
         .store
-        .lease_due(&["ops".into()], at(100))
+        .lease_due(&claims(&["ops"]), at(100))
         .expect("a lease");
     assert_eq!(leased.len(), 1);
     assert!(
