@@ -99,6 +99,10 @@ id!(
     IncidentId
 );
 id!(
+    /// One silence.
+    SilenceId
+);
+id!(
     /// One event on its way to one target.
     DeliveryId
 );

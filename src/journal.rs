@@ -16,14 +16,16 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
+use parking_lot::Mutex;
 
 use crate::alert::{Alert, Consequence, Input};
 use crate::clock;
-use crate::ids::DeliveryId;
+use crate::ids::{DeliveryId, SilenceId};
 use crate::limits;
 use crate::model::event::{Event, EventKind};
 use crate::model::record::{Record, RunChange};
 use crate::model::settings::Settings;
+use crate::model::silence::Silence;
 use crate::model::write::Write;
 use crate::thread::spawn_named;
 
@@ -41,6 +43,7 @@ pub type Enrich = Box<dyn Fn(&mut Event) + Send>;
 pub struct Journal {
     inbox: Sender<Entry>,
     dropped: Arc<AtomicU64>,
+    silences: Arc<Mutex<Arc<[Silence]>>>,
 }
 
 #[derive(Debug)]
@@ -51,6 +54,17 @@ enum Entry {
     Barrier(Sender<()>),
     /// What comes after it is judged by these.
     Configure(Box<Settings>),
+    /// What people are told of.
+    Silence(Box<Order>),
+}
+
+/// What a person wants of silences.
+#[derive(Debug)]
+pub enum Order {
+    /// Begin this one; answered with it, or none when there are too many.
+    Begin(Silence, Sender<Option<Silence>>),
+    /// End it; answered with it as it ended, or none when it is not in force.
+    End(SilenceId, String, Sender<Option<Silence>>),
 }
 
 #[derive(Debug)]
@@ -71,14 +85,21 @@ impl Journal {
     ) -> io::Result<(Self, JoinHandle<()>)> {
         let (inbox, records) = bounded(limits::JOURNAL_QUEUE);
         let dropped = Arc::new(AtomicU64::new(0));
+        let silences = Arc::new(Mutex::new(Arc::from(alert.silences())));
         let fold = Fold {
             alert,
             enrich,
             sink,
             dropped: Arc::clone(&dropped),
+            silences: Arc::clone(&silences),
         };
         let thread = spawn_named("journal", move || fold.run(&records))?;
-        Ok((Self { inbox, dropped }, thread))
+        let journal = Self {
+            inbox,
+            dropped,
+            silences,
+        };
+        Ok((journal, thread))
     }
 
     /// Records `record`. Never blocks: when the inbox is full it is dropped and counted.
@@ -106,6 +127,31 @@ impl Journal {
         if self.inbox.send_timeout(entry, within).is_err() {
             log::error!("the journal does not take the changed routes; the ones before go on");
         }
+    }
+
+    /// Begins or ends a silence. Waits for room in the inbox, for [`limits::JOURNAL_ANSWER`] at most; an order that
+    /// finds none is dropped, and its asker is told so by the end of the channel.
+    pub fn silence(&self, order: Order) {
+        let entry = Entry::Silence(Box::new(order));
+        if self
+            .inbox
+            .send_timeout(entry, limits::JOURNAL_ANSWER)
+            .is_err()
+        {
+            log::error!("the journal takes no order about silences");
+        }
+    }
+
+    /// The silences in force.
+    #[must_use]
+    pub fn silences(&self) -> Arc<[Silence]> {
+        Arc::clone(&self.silences.lock())
+    }
+
+    /// [`Journal::silences`] for those who may outlive the journal: it is no handle, and keeps no thread from ending.
+    pub fn silence_board(&self) -> impl Fn() -> Arc<[Silence]> + Send + Sync + use<> {
+        let silences = Arc::clone(&self.silences);
+        move || Arc::clone(&silences.lock())
     }
 
     /// Waits until everything recorded before has been handed to the sink, for at most `within`; whether it
@@ -154,6 +200,7 @@ struct Fold {
     enrich: Enrich,
     sink: Box<dyn Sink>,
     dropped: Arc<AtomicU64>,
+    silences: Arc<Mutex<Arc<[Silence]>>>,
 }
 
 impl Fold {
@@ -163,6 +210,7 @@ impl Fold {
             match self.receive(records) {
                 Ok(Entry::Record(recorded)) => self.take(*recorded),
                 Ok(Entry::Configure(settings)) => self.alert.configure(&settings),
+                Ok(Entry::Silence(order)) => self.silence(*order),
                 Ok(Entry::Barrier(done)) => {
                     // Nobody may be waiting any more.
                     let _ = done.try_send(());
@@ -198,13 +246,8 @@ impl Fold {
         }
         if let Some(consequence) = last {
             let ids = consequence.deliveries.iter().map(|d| d.id).collect();
-            record.event = consequence.event;
-            self.sink.record(Write {
-                record,
-                incident: consequence.incident,
-                deliveries: consequence.deliveries,
-                withdrawn: consequence.withdrawn,
-            });
+            record.event = consequence.event.clone();
+            self.write(record, consequence);
             if let Some(watch) = watch {
                 // Nobody may be waiting any more.
                 let _ = watch.try_send(ids);
@@ -219,13 +262,38 @@ impl Fold {
         }
     }
 
+    fn silence(&mut self, order: Order) {
+        let now = clock::wall();
+        let (consequence, reply) = match order {
+            Order::Begin(silence, reply) => (self.alert.begin_silence(silence), reply),
+            Order::End(id, by, reply) => (self.alert.end_silence(id, now, Some(by)), reply),
+        };
+        let silence = consequence
+            .as_ref()
+            .and_then(|c| c.silences.first().cloned());
+        if let Some(consequence) = consequence {
+            self.write_new(consequence);
+        }
+        // Nobody may be waiting any more.
+        let _ = reply.try_send(silence);
+    }
+
     /// Writes an event that was made here.
     fn write_new(&self, consequence: Consequence) {
+        self.write(Record::from(consequence.event.clone()), consequence);
+    }
+
+    fn write(&self, record: Record, consequence: Consequence) {
+        if !consequence.silences.is_empty() {
+            *self.silences.lock() = Arc::from(self.alert.silences());
+        }
         self.sink.record(Write {
-            record: Record::from(consequence.event),
+            record,
             incident: consequence.incident,
             deliveries: consequence.deliveries,
             withdrawn: consequence.withdrawn,
+            moved: consequence.moved,
+            silences: consequence.silences,
         });
     }
 
@@ -257,8 +325,6 @@ fn agree(record: &mut Record) {
 
 #[cfg(test)]
 mod tests {
-    use parking_lot::Mutex;
-
     use super::*;
     use crate::alert::fixture;
     use crate::model::event::Severity;

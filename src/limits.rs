@@ -646,6 +646,24 @@ pub const FLAP_HOLD: Duration = Duration::from_mins(1);
 /// What an earlier supervisor saw and this one has not seen again for this long is over: longer than probes take to
 /// fail, and most rules.
 pub const CONDITION_DOUBT: Duration = Duration::from_mins(5);
+/// Silences in force at a time.
+pub const SILENCES_MAX: usize = 256;
+/// The shortest and the longest silence.
+pub const SILENCE_MIN: Duration = Duration::from_secs(1);
+/// See [`SILENCE_MIN`]: what is silenced for longer is forgotten.
+pub const SILENCE_MAX: Duration = Duration::from_hours(24 * 31);
+/// A reason, in bytes.
+pub const SILENCE_REASON_BYTES: usize = 500;
+/// Names in one silence.
+pub const SILENCE_NAMES: usize = 64;
+/// Instances of which a silence counts what happened, for each target.
+pub const SILENCE_TALLIES: usize = 64;
+/// What a silence holds back goes by itself so long after its end, should nobody have ended it.
+pub const SILENCE_GRACE: Duration = Duration::from_secs(5);
+/// While a silence is in force the wall clock is looked at so often: it may be set.
+pub const SILENCE_LOOK: Duration = Duration::from_mins(1);
+/// How long who asks for a silence waits until it is stored.
+pub const SILENCE_STORED: Duration = Duration::from_secs(5);
 const _: () = assert!(DAMPED_QUICKLY.as_secs() < DAMPED_SLOWLY.as_secs());
 const _: () = assert!(FLAP_HOLD.as_secs() < FLAP_WINDOW.as_secs());
 

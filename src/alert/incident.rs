@@ -139,6 +139,8 @@ fn effect(event: &Event) -> Effect {
         | EventKind::StorageDegraded
         | EventKind::StorageRestored
         | EventKind::LogsDropped
+        | EventKind::SilenceStarted
+        | EventKind::SilenceEnded
         | EventKind::NotifyTest => Effect::None,
     }
 }

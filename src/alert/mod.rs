@@ -8,6 +8,7 @@ pub(crate) mod fixture;
 pub mod flap;
 pub mod incident;
 pub mod route;
+pub mod silence;
 pub mod summary;
 pub mod telling;
 #[cfg(test)]
@@ -18,17 +19,21 @@ use std::sync::Arc;
 
 pub use incident::{Fold, Incidents, Input, RecoveryPolicy};
 pub use route::Router;
+use silence::Silences;
 pub use summary::{summary, summary_in};
 use telling::Telling;
 
-use crate::clock::Mono;
+use crate::clock::{Mono, Wall};
+use crate::ids::SilenceId;
+use crate::limits;
 use crate::model::delivery::NewDelivery;
 use crate::model::event::Event;
-use crate::model::hold::Withdrawal;
+use crate::model::hold::{Move, Withdrawal};
 use crate::model::incident::Incident;
 use crate::model::name::InstanceName;
 use crate::model::program::ProgramSpec;
 use crate::model::settings::Settings;
+use crate::model::silence::Silence;
 use crate::model::write::OpenIncident;
 
 /// The whole fold: incidents, who was told of each, and the routes.
@@ -36,7 +41,10 @@ use crate::model::write::OpenIncident;
 pub struct Alert {
     incidents: Incidents,
     telling: Telling,
+    silences: Silences,
     router: Router,
+    /// The two clocks when something came in last.
+    seen: Option<(Wall, Mono)>,
 }
 
 /// An event in its place with what follows from it.
@@ -50,6 +58,23 @@ pub struct Consequence {
     pub deliveries: Vec<NewDelivery>,
     /// Held ones that are taken back.
     pub withdrawn: Vec<Withdrawal>,
+    /// Held ones that wait for something else.
+    pub moved: Vec<Move>,
+    /// Silences that began, changed or ended with it.
+    pub silences: Vec<Silence>,
+}
+
+impl Consequence {
+    fn of(fold: Fold) -> Self {
+        Self {
+            event: fold.event,
+            incident: fold.incident,
+            deliveries: Vec::new(),
+            withdrawn: Vec::new(),
+            moved: Vec::new(),
+            silences: Vec::new(),
+        }
+    }
 }
 
 impl Alert {
@@ -62,7 +87,9 @@ impl Alert {
         let mut alert = Self {
             incidents: Incidents::new(BTreeMap::new(), incidents),
             telling,
+            silences: Silences::default(),
             router: Router::new(settings),
+            seen: None,
         };
         alert.configure(settings);
         alert
@@ -77,27 +104,134 @@ impl Alert {
         self.router = Router::new(settings);
     }
 
+    /// With the silences that were in force when the supervisor before ended.
+    #[must_use]
+    pub fn with_silences(mut self, active: Vec<Silence>) -> Self {
+        self.silences = Silences::new(active);
+        self
+    }
+
+    /// The silences in force.
+    #[must_use]
+    pub fn silences(&self) -> &[Silence] {
+        self.silences.active()
+    }
+
     /// Takes `input` at `now` and gives what is to be recorded, in order. An event that came in is always
     /// the last of what it gives.
     #[must_use]
-    pub fn next(&mut self, input: Input, now: Mono) -> Vec<Consequence> {
+    pub fn next(&mut self, mut input: Input, now: Mono) -> Vec<Consequence> {
+        let wall = match &input {
+            Input::Event(event) => event.time,
+            Input::Tick(wall) => *wall,
+        };
+        self.seen = Some((wall, now));
+        let mut all = Vec::new();
+        while let Some(id) = self.silences.over(wall) {
+            all.extend(self.end_silence(id, wall, None));
+        }
+        if let Input::Event(event) = &mut input {
+            // Ids rise with time: what is told first takes the earlier id.
+            for earlier in &mut all {
+                std::mem::swap(&mut earlier.event.id, &mut event.id);
+                earlier.renumber();
+            }
+        }
         let folds = self.incidents.next(input, now);
-        folds.into_iter().map(|fold| self.tell(fold)).collect()
+        all.extend(folds.into_iter().map(|fold| self.tell(fold)));
+        all
     }
 
-    /// When to tick at the latest.
+    /// Begins a silence; none when there are too many.
+    pub fn begin_silence(&mut self, silence: Silence) -> Option<Consequence> {
+        if !self.silences.has_room() {
+            return None;
+        }
+        let event = self.silences.begin(silence.clone());
+        let mut consequence = self.tell(Fold {
+            event,
+            incident: None,
+        });
+        consequence.moved = self.telling.hold_longer(&self.router, &silence);
+        consequence.silences = vec![silence];
+        Some(consequence)
+    }
+
+    /// Ends a silence at `at`: what it held back may go, and what happened and is over is told in one line.
+    pub fn end_silence(
+        &mut self,
+        id: SilenceId,
+        at: Wall,
+        by: Option<String>,
+    ) -> Option<Consequence> {
+        let (silence, mut event) = self.silences.end(id, at)?;
+        event.facts.asked_by = by;
+        let mut consequence = self.tell(Fold {
+            event,
+            incident: None,
+        });
+        let fold = Fold {
+            event: consequence.event.clone(),
+            incident: None,
+        };
+        for target in self.router.targets() {
+            let is_told = consequence
+                .deliveries
+                .iter()
+                .any(|d| d.target == target.name);
+            if silence.past.contains_key(&*target.name) && !is_told {
+                let line = self.router.delivery(target, &fold);
+                consequence.deliveries.push(line);
+            }
+        }
+        consequence.moved = self.telling.let_go(&silence, &self.silences, &self.router);
+        consequence.silences = vec![silence];
+        Some(consequence)
+    }
+
+    /// When to tick at the latest. The wall clock may be set meanwhile, so that is looked at now and then.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Mono> {
-        self.incidents.next_deadline()
+        let end = self.silences.next_end().map(|end| match self.seen {
+            Some((wall, now)) => now + end.since(wall).min(limits::SILENCE_LOOK),
+            None => Mono::default(),
+        });
+        self.incidents.next_deadline().into_iter().chain(end).min()
     }
 
-    fn tell(&mut self, fold: Fold) -> Consequence {
-        let following = self.telling.follow(&self.router, &fold);
-        Consequence {
-            event: fold.event,
-            incident: fold.incident,
-            deliveries: following.deliveries,
-            withdrawn: following.withdrawn,
+    fn tell(&mut self, mut fold: Fold) -> Consequence {
+        let quiet = fold.event.instance.as_ref().and_then(|instance| {
+            let silence = self.silences.of(instance, self.router.tags(instance))?;
+            Some((silence.id, silence.until, silence.words()))
+        });
+        let quiet = quiet.map(|(id, until, words)| {
+            fold.event.facts.silenced = true;
+            fold.event.facts.silence = Some(words);
+            (id, until)
+        });
+        let following = self.telling.follow(&self.router, &fold, quiet);
+        let mut consequence = Consequence::of(fold);
+        if let Some((id, _)) = quiet {
+            let over = consequence.incident.as_ref();
+            for target in &following.counted {
+                self.silences.count(id, target, (&consequence.event, over));
+            }
+            if !following.counted.is_empty() {
+                let all = self.silences.active().iter();
+                consequence.silences = all.filter(|s| s.id == id).cloned().collect();
+            }
+        }
+        consequence.deliveries = following.deliveries;
+        consequence.withdrawn = following.withdrawn;
+        consequence
+    }
+}
+
+impl Consequence {
+    /// Its event has another id.
+    fn renumber(&mut self) {
+        for delivery in &mut self.deliveries {
+            delivery.event = self.event.id;
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::ids::DeliveryId;
 use crate::model::delivery::NewDelivery;
 use crate::model::event::{Event, EventKind, Severity};
 use crate::model::incident::IncidentState;
-use crate::model::name;
+use crate::model::name::{self, InstanceName};
 use crate::model::route::RouteSpec;
 use crate::model::settings::{MaxAge, Settings};
 use crate::model::target::Audience;
@@ -70,6 +70,11 @@ impl Router {
         self.targets.iter()
     }
 
+    /// The tags of its program.
+    pub(super) fn tags(&self, instance: &InstanceName) -> &[String] {
+        self.tags.get(instance.program()).map_or(&[], |t| t)
+    }
+
     /// What the routes say about `event` and `target`. None: it does not hear of it, even if it was told of the
     /// incident.
     pub(super) fn wanted(&self, target: &Destination, event: &Event) -> Option<Wanted> {
@@ -109,7 +114,7 @@ impl Router {
         let Some(instance) = &event.instance else {
             return false;
         };
-        let tags = self.tags.get(instance.program()).map_or(&[][..], |t| t);
+        let tags = self.tags(instance);
         let mut patterns = route.spec.programs.iter();
         patterns.any(|pattern| name::matches(pattern, instance, tags))
     }

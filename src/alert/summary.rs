@@ -14,15 +14,25 @@ use crate::text;
 /// `event` in one line of `language`.
 #[must_use]
 pub fn summary_in(event: &Event, language: Language) -> String {
-    match language {
-        Language::En => summary(event),
+    let line = match language {
+        Language::En => plain(event),
         Language::Ko => korean::summary(event),
+    };
+    let silenced = event.facts.silence.as_deref();
+    match (silenced.filter(|_| event.facts.silenced), language) {
+        (Some(silence), Language::En) => format!("{line} (silenced {})", clean(silence)),
+        (Some(silence), Language::Ko) => format!("{line} (알림 중지 {})", clean(silence)),
+        (None, _) => line,
     }
 }
 
 /// `event` in one sentence without a full stop: `web crashed: exit code 1 after 3h 12m; restart 3 in 4s`.
 #[must_use]
 pub fn summary(event: &Event) -> String {
+    summary_in(event, Language::En)
+}
+
+fn plain(event: &Event) -> String {
     let facts = &event.facts;
     let who = event.instance.as_ref().map_or_else(
         || "a program".to_owned(),
@@ -58,6 +68,8 @@ pub fn summary(event: &Event) -> String {
         | EventKind::ConfigRejected
         | EventKind::StorageDegraded
         | EventKind::StorageRestored
+        | EventKind::SilenceStarted
+        | EventKind::SilenceEnded
         | EventKind::NotifyTest => supervisor(event.kind, facts),
         EventKind::LogsDropped => dropped(event, facts),
     }
@@ -130,6 +142,8 @@ fn supervisor(kind: EventKind, facts: &Facts) -> String {
         }
         EventKind::StorageDegraded => format!("the storage is degraded{}", why(facts)),
         EventKind::StorageRestored => "the storage is well again".to_owned(),
+        EventKind::SilenceStarted => format!("silence{}{}", why(facts), by(facts)),
+        EventKind::SilenceEnded => format!("silence is over{}{}", why(facts), by(facts)),
         EventKind::NotifyTest => format!("this is a test of {target}{}", by(facts)),
         _ => format!("{kind}{}", why(facts)),
     }

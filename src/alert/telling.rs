@@ -8,13 +8,16 @@ use super::damping::{Case, Wanted, Word, word};
 use super::flap::Key;
 use super::incident::Fold;
 use super::route::{Destination, Router};
+use super::silence::Silences;
 use crate::clock::Wall;
-use crate::ids::IncidentId;
+use crate::ids::{IncidentId, SilenceId};
 use crate::limits;
 use crate::model::delivery::NewDelivery;
 use crate::model::event::Severity;
-use crate::model::hold::{Hold, Withdrawal};
+use crate::model::hold::{Hold, Move, Withdrawal};
 use crate::model::incident::{Incident, IncidentState};
+use crate::model::name::InstanceName;
+use crate::model::silence::Silence;
 use crate::model::target::Audience;
 use crate::model::write::{Held, OpenIncident, Told};
 
@@ -25,7 +28,12 @@ pub struct Following {
     pub deliveries: Vec<NewDelivery>,
     /// Held ones that are taken back.
     pub withdrawn: Vec<Withdrawal>,
+    /// Targets for which it is only counted, because of a silence.
+    pub counted: Vec<Arc<str>>,
 }
+
+/// The silence an event happens in, and its end.
+pub type Quiet = Option<(SilenceId, Wall)>;
 
 /// Who has been told what.
 #[derive(Clone, Debug, Default)]
@@ -38,6 +46,7 @@ pub struct Telling {
 /// One incident as its targets know it.
 #[derive(Clone, Debug, Default)]
 struct Thread {
+    instance: Option<InstanceName>,
     /// Of the incident.
     severity: Option<Severity>,
     told: Vec<Told>,
@@ -57,6 +66,7 @@ impl Telling {
             }
             let severity = Some(stored.incident.severity);
             let thread = Thread {
+                instance: stored.incident.instance.clone(),
                 severity,
                 told,
                 held,
@@ -66,8 +76,8 @@ impl Telling {
         telling
     }
 
-    /// What follows from `fold`, under `router`.
-    pub fn follow(&mut self, router: &Router, fold: &Fold) -> Following {
+    /// What follows from `fold`, under `router`, in `quiet`.
+    pub fn follow(&mut self, router: &Router, fold: &Fold, quiet: Quiet) -> Following {
         let mut following = Following::default();
         let mut thread = self.take(fold);
         for target in router.targets() {
@@ -75,10 +85,63 @@ impl Telling {
                 continue;
             };
             let heard = self.word(target, fold, (wanted, &thread));
-            thread.act(heard, router.delivery(target, fold), &mut following);
+            let delivery = router.delivery(target, fold);
+            match quiet.filter(|_| target.audience != Audience::Machine) {
+                Some(silence) => thread.keep_quiet(heard, (delivery, silence), &mut following),
+                None => thread.act(heard, delivery, &mut following),
+            }
         }
         self.put(fold, thread);
         following
+    }
+
+    /// What is held back and is about a program of `silence` waits for its end, if that comes later.
+    pub fn hold_longer(&mut self, router: &Router, silence: &Silence) -> Vec<Move> {
+        let mut moved = Vec::new();
+        for thread in self.open.values_mut() {
+            let covered = thread.instance.as_ref();
+            if !covered.is_some_and(|name| silence.covers(name, router.tags(name))) {
+                continue;
+            }
+            for held in thread.held.iter_mut().filter(|h| h.until < silence.until) {
+                held.by = Hold::Silence(silence.id);
+                held.until = silence.until;
+                moved.push(Move {
+                    row: held.row,
+                    to: held.by,
+                    due: held.until + limits::SILENCE_GRACE,
+                });
+            }
+        }
+        moved
+    }
+
+    /// What `silence` held back is told; but for what another one holds back still.
+    pub fn let_go(&mut self, silence: &Silence, others: &Silences, router: &Router) -> Vec<Move> {
+        let mut moved = Vec::new();
+        for thread in self.open.values_mut() {
+            let name = thread.instance.clone();
+            let other = name.and_then(|name| others.of(&name, router.tags(&name)));
+            let (let_go, mut kept): (Vec<_>, Vec<_>) = std::mem::take(&mut thread.held)
+                .into_iter()
+                .partition(|h| h.by == Hold::Silence(silence.id));
+            for mut held in let_go {
+                if let Some(other) = other {
+                    held.by = Hold::Silence(other.id);
+                    held.until = other.until;
+                    moved.push(Move {
+                        row: held.row,
+                        to: held.by,
+                        due: held.until + limits::SILENCE_GRACE,
+                    });
+                    kept.push(held);
+                } else {
+                    thread.note(&held.target, silence.ended_at.unwrap_or(silence.until));
+                }
+            }
+            thread.held = kept;
+        }
+        moved
     }
 
     fn word(&self, target: &Destination, fold: &Fold, known: (Wanted, &Thread)) -> Word {
@@ -86,6 +149,8 @@ impl Telling {
         let told = thread.of(&target.name);
         match target.audience {
             Audience::Machine => tell_if(told.is_some() || wanted != Wanted::No),
+            // An end without a beginning is none.
+            Audience::State if told.is_none() && is_over(fold) => Word::Drop,
             // What keeps states learns nothing from a start between two crashes.
             Audience::State => {
                 let is_news = told.is_some() && changes(fold);
@@ -114,6 +179,7 @@ impl Telling {
         };
         let mut thread = self.open.remove(&incident.id).unwrap_or_default();
         thread.severity = Some(incident.severity);
+        thread.instance.clone_from(&incident.instance);
         thread
     }
 
@@ -157,24 +223,59 @@ impl Thread {
             Word::Nothing => {}
             Word::Tell => {
                 self.withdraw(&delivery, None, following);
-                self.note(&delivery);
+                self.note(&delivery.target, delivery.due);
                 following.deliveries.push(delivery);
             }
             Word::Hold(until) => {
                 let held = hold(delivery, until, Hold::Flapping);
-                self.withdraw(&held, None, following);
-                self.held.push(Held {
-                    target: Arc::clone(&held.target),
-                    row: held.id,
-                    by: Hold::Flapping,
-                });
-                following.deliveries.push(held);
+                self.put_by(held, until, following);
             }
             Word::Drop => {
                 let instead = delivery.clone();
                 self.withdraw(&delivery, Some(instead), following);
             }
         }
+    }
+
+    /// In a silence: the newest word waits for its end; what is over and was not told is only counted.
+    fn keep_quiet(
+        &mut self,
+        word: Word,
+        (delivery, (silence, until)): (NewDelivery, (SilenceId, Wall)),
+        following: &mut Following,
+    ) {
+        let target = Arc::clone(&delivery.target);
+        match word {
+            Word::Nothing => {}
+            Word::Tell | Word::Hold(_) if delivery.incident.is_none() => {
+                following.counted.push(target);
+            }
+            Word::Tell | Word::Hold(_) => {
+                let due = until + limits::SILENCE_GRACE;
+                let held = hold(delivery, due, Hold::Silence(silence));
+                self.put_by(held, until, following);
+            }
+            Word::Drop => {
+                if self.held.iter().any(|h| h.target == target) {
+                    following.counted.push(target);
+                }
+                let instead = delivery.clone();
+                self.withdraw(&delivery, Some(instead), following);
+            }
+        }
+    }
+
+    fn put_by(&mut self, held: NewDelivery, until: Wall, following: &mut Following) {
+        self.withdraw(&held, None, following);
+        if let Some(by) = held.held {
+            self.held.push(Held {
+                target: Arc::clone(&held.target),
+                row: held.id,
+                by,
+                until,
+            });
+        }
+        following.deliveries.push(held);
     }
 
     /// Takes back what is held for the target of `delivery`.
@@ -191,23 +292,27 @@ impl Thread {
         following.withdrawn.push(Withdrawal { row, or_else });
     }
 
-    fn note(&mut self, delivery: &NewDelivery) {
-        let at = delivery.due;
-        let severity = self.severity.unwrap_or(delivery.severity);
-        match self.told.iter_mut().find(|t| t.target == delivery.target) {
+    fn note(&mut self, target: &Arc<str>, at: Wall) {
+        let severity = self.severity.unwrap_or(Severity::Info);
+        match self.told.iter_mut().find(|t| t.target == *target) {
             Some(told) => {
                 told.at = at;
                 told.severity = told.severity.max(severity);
                 told.times = told.times.saturating_add(1);
             }
             None => self.told.push(Told {
-                target: Arc::clone(&delivery.target),
+                target: Arc::clone(target),
                 at,
                 severity,
                 times: 1,
             }),
         }
     }
+}
+
+fn is_over(fold: &Fold) -> bool {
+    let incident = fold.incident.as_ref();
+    incident.is_some_and(|i| i.state == IncidentState::Resolved)
 }
 
 /// `delivery` put off until then; the time it is worth telling begins only there.

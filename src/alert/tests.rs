@@ -2,6 +2,7 @@
 
 mod condition;
 mod damping;
+mod silence;
 
 use std::time::Duration;
 
@@ -419,7 +420,7 @@ mod routes {
             incident: None,
         };
         let router = Router::new(settings);
-        let following = Telling::default().follow(&router, &fold);
+        let following = Telling::default().follow(&router, &fold, None);
         following
             .deliveries
             .iter()

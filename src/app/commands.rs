@@ -7,6 +7,7 @@ use crossbeam::channel::{Receiver, Sender, bounded, never, select};
 use super::Ended;
 use super::end;
 use super::reload::{self, Reloader};
+use super::silences;
 use super::start::Running;
 use crate::clock;
 use crate::ids::DeliveryId;
@@ -231,6 +232,15 @@ impl Desk {
             Command::NotifyTest { target, by, reply } => {
                 if let Some(answer) = self.test(&target, by) {
                     let _ = reply.try_send(answer);
+                }
+            }
+            Command::Silence(request) => match &self.journal {
+                Some(journal) => silences::begin(&request, &self.settings, journal),
+                None => drop(request),
+            },
+            Command::EndSilence { which, by, reply } => {
+                if let Some(journal) = &self.journal {
+                    let _ = reply.try_send(silences::end(&which, by, journal));
                 }
             }
             Command::Shutdown { reply, .. } => drop(reply),

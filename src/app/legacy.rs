@@ -10,6 +10,7 @@ use crate::limits;
 use crate::logs::{PipeId, RunEnd};
 use crate::model::event::{Event, EventKind, Facts};
 use crate::model::record::RunStart;
+use crate::model::silence::Silence;
 use crate::model::status::{Desired, PhaseName};
 use crate::model::write::{Held, OpenIncident, Told};
 use crate::procfs::{self, ProcStat};
@@ -20,15 +21,19 @@ use crate::supervise::{KeptEnd, Legacy};
 pub(super) struct Left {
     pub legacy: Legacy,
     pub incidents: Vec<OpenIncident>,
+    /// Those in force.
+    pub silences: Vec<Silence>,
 }
 
 /// Reads it. After a clean end programs begin anew, so only incidents are taken over.
 pub(super) fn read(store: &Store, state_dir: &Path) -> Result<Left, StoreError> {
     let incidents = known_incidents(store)?;
+    let silences = store.active_silences()?;
     if store.was_clean() != Some(false) {
         return Ok(Left {
             legacy: Legacy::default(),
             incidents,
+            silences,
         });
     }
     let states = store.instance_states()?;
@@ -44,7 +49,11 @@ pub(super) fn read(store: &Store, state_dir: &Path) -> Result<Left, StoreError> 
     };
     add_living(&mut legacy, store, state_dir)?;
     legacy.recovered = Some(recovered(store.last_alive(), store.was_left()));
-    Ok(Left { legacy, incidents })
+    Ok(Left {
+        legacy,
+        incidents,
+        silences,
+    })
 }
 
 /// What the holder kept.
@@ -176,8 +185,12 @@ fn known_incidents(store: &Store) -> Result<Vec<OpenIncident>, StoreError> {
 fn note(stored: &mut OpenIncident, delivery: &DeliveryView) {
     let target: Arc<str> = Arc::from(delivery.target.as_str());
     if let Some(by) = delivery.held {
-        let row = delivery.id;
-        return stored.held.push(Held { target, row, by });
+        return stored.held.push(Held {
+            target,
+            row: delivery.id,
+            by,
+            until: delivery.next_attempt_at.unwrap_or_default(),
+        });
     }
     let (at, severity) = (delivery.id.time(), delivery.severity);
     match stored.told.iter_mut().find(|t| t.target == target) {

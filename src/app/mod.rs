@@ -32,6 +32,7 @@ mod probing;
 mod relay;
 mod reload;
 mod rules;
+mod silences;
 mod start;
 
 use std::ffi::OsString;

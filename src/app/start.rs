@@ -333,7 +333,8 @@ impl Rooms {
             hints: hints.clone(),
         };
         let (journal, journal_thread) = Journal::start(
-            Alert::new(settings, std::mem::take(&mut left.incidents)),
+            Alert::new(settings, std::mem::take(&mut left.incidents))
+                .with_silences(std::mem::take(&mut left.silences)),
             enrich(witnesses, settings.supervisor.state_dir.clone()),
             Box::new(StoreSink(store.clone())),
         )?;
@@ -411,6 +412,7 @@ impl Rooms {
         );
         Sources {
             board: Arc::clone(&self.board),
+            silences: Arc::new(self.journal.silence_board()),
             sample: Arc::new(move |instance| metrics.latest(instance)),
             targets: Arc::new(move || {
                 let key = Key {

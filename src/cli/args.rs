@@ -94,6 +94,13 @@ pub enum Command {
         Nothing is changed when this version would refuse the configuration or the database."
     )]
     Upgrade,
+    /// Tell nobody of some programs for a while; `silence list`, `silence end ID`
+    #[command(
+        long_about = "Tell chats nothing of some programs for a while: silence NAME... DURATION. What is wrong when \
+        it ends is told then, once; what has passed by then is one line. Machines are told everything, marked. \
+        `silence list` shows the silences in force, `silence end ID` ends one; the end of its id will do."
+    )]
+    Silence(SilenceArgs),
     /// Try notifications out
     #[command(subcommand)]
     Notify(NotifyCommand),
@@ -207,6 +214,20 @@ pub struct ReloadArgs {
     /// Return when it has begun
     #[arg(long)]
     pub no_wait: bool,
+}
+
+/// `silence`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct SilenceArgs {
+    /// Programs, instances, globs, `tag:NAME` or `all`, and how long: `web 2h`; or `list`; or `end ID`
+    #[arg(required = true, value_name = "NAME... DURATION")]
+    pub words: Vec<String>,
+    /// Why; shown in `status` and in the first message after it
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+    /// JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `notify`.

@@ -12,6 +12,7 @@ mod notify;
 mod output;
 mod reload;
 mod run;
+mod silence;
 mod status;
 mod stored;
 mod table;
@@ -74,6 +75,7 @@ fn dispatch(args: Args) -> Result<ExitCode, Failure> {
         Command::Upgrade => upgrade::upgrade(&place, &mut Out::stdout()),
         Command::Send { name, text } => verbs::send(&place, &name, &text),
         Command::Attach { name } => attach::attach(&place, &name),
+        Command::Silence(asked) => silence::silence(&place, &asked, &mut Out::stdout()),
         Command::Notify(NotifyCommand::Test { target }) => {
             notify::test(&place, &target, &mut Out::stdout())
         }

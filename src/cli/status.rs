@@ -3,6 +3,7 @@
 use super::connect::Place;
 use super::format::{seconds, when};
 use super::output::{Failure, Out, Style};
+use super::silence;
 use super::table::{Cell, Column, Kind, Paint, fit, table};
 use crate::clock::{Wall, wall};
 use crate::control::api::{ProgramStatus, Status, SupervisorHealth, SupervisorStatus};
@@ -41,6 +42,10 @@ fn render(status: &Status, now: Wall, style: Style) -> Vec<String> {
         let rows: Vec<Vec<Cell>> = status.targets.iter().map(|t| target_row(t, now)).collect();
         lines.push(String::new());
         lines.extend(table(&TARGETS, &rows, style));
+    }
+    if !status.silences.is_empty() {
+        lines.push(String::new());
+        lines.extend(status.silences.iter().map(|s| silence::line(s, now)));
     }
     lines
 }
@@ -241,6 +246,7 @@ mod tests {
                 last_activity: Some(Wall::from_millis(1_700_000_000_000)),
                 last_error: Some("connection refused".to_owned()),
             }],
+            silences: vec![],
         }
     }
 

@@ -15,6 +15,7 @@ use crate::model::event::{Event, Exit, Facts, Severity};
 use crate::model::name::InstanceName;
 use crate::model::reload::Plan;
 use crate::model::sample::Sample;
+use crate::model::silence::Silence;
 use crate::model::status::{Desired, Health, PhaseName};
 use crate::model::target::TargetView;
 use crate::supervise::board::{InstanceView, Snapshot};
@@ -28,6 +29,9 @@ pub struct Status {
     pub programs: Vec<ProgramStatus>,
     /// Its targets.
     pub targets: Vec<TargetView>,
+    /// The silences in force.
+    #[serde(default)]
+    pub silences: Vec<Silence>,
 }
 
 /// The supervisor itself.
@@ -229,6 +233,8 @@ pub struct Parts<'a> {
     pub sample: &'a dyn Fn(&InstanceName) -> Option<Sample>,
     /// The targets.
     pub targets: Vec<TargetView>,
+    /// The silences in force.
+    pub silences: Vec<Silence>,
     /// The supervisor.
     pub facts: SupervisorFacts,
 }
@@ -242,6 +248,7 @@ pub fn status(parts: Parts<'_>, now: Mono) -> Status {
             .collect(),
         supervisor: supervisor(parts.facts, now),
         targets: parts.targets,
+        silences: parts.silences,
     }
 }
 

@@ -13,6 +13,7 @@ use super::http::Request;
 use super::response::{Problem, Response};
 use super::routes::{Route, route};
 use super::server::{Call, Handler, LongSlot};
+use super::silences;
 use super::sources::{End, EventQuery, SourceError, Sources, StoreView};
 use crate::clock::mono;
 use crate::ids::{DeliveryId, EventId};
@@ -90,6 +91,9 @@ impl Api {
             Route::Shutdown(true) => self.shutdown(by, Ending::Leave, call),
             Route::Shutdown(false) => self.shutdown(by, Ending::Stop, call),
             Route::Upgrade(file) => self.upgrade(by, file, call),
+            Route::Silences => Ok(Response::json(200, &(self.sources.silences)().to_vec())),
+            Route::Silence(asked) => silences::begin(&self.sources, asked, call),
+            Route::EndSilence(which) => silences::end(&self.sources, which, call),
             Route::NotifyTest(target) => self.notify_test(target, by, call),
         }
     }
@@ -101,6 +105,7 @@ impl Api {
             snapshot: &snapshot,
             sample: &|name| sample(name),
             targets: (self.sources.targets)(),
+            silences: (self.sources.silences)().to_vec(),
             facts: (self.sources.facts)(),
         };
         Response::json(200, &api::status(parts, mono()))
@@ -275,17 +280,22 @@ impl Api {
     }
 
     fn send(&self, command: Command) -> Result<(), Problem> {
-        self.sources
-            .commands
-            .send_timeout(command, limits::CONTROL_SEND)
-            .map_err(|error| {
-                if error.is_timeout() {
-                    Problem::new(503, "the supervisor is busy; try again")
-                } else {
-                    ending()
-                }
-            })
+        send(&self.sources, command)
     }
+}
+
+/// Hands a command to `app`.
+pub(super) fn send(sources: &Sources, command: Command) -> Result<(), Problem> {
+    sources
+        .commands
+        .send_timeout(command, limits::CONTROL_SEND)
+        .map_err(|error| {
+            if error.is_timeout() {
+                Problem::new(503, "the supervisor is busy; try again")
+            } else {
+                ending()
+            }
+        })
 }
 
 fn runs(file: &Path) -> bool {
@@ -313,7 +323,7 @@ fn verb_answer(reply: VerbReply, status: u16) -> Result<Response, Problem> {
 }
 
 /// The one answer to a command, for as long as somebody wants it: a verb may take as long as its programs.
-fn wait_for<T>(answer: &Receiver<T>, call: &Call) -> Result<T, Problem> {
+pub(super) fn wait_for<T>(answer: &Receiver<T>, call: &Call) -> Result<T, Problem> {
     loop {
         match answer.recv_timeout(limits::CONTROL_SLICE) {
             Ok(answer) => return Ok(answer),
@@ -342,7 +352,7 @@ fn too_many() -> Problem {
     Problem::new(503, "too many requests that wait; try again")
 }
 
-fn no_store(error: &SourceError) -> Problem {
+pub(super) fn no_store(error: &SourceError) -> Problem {
     Problem::new(503, format!("the database did not answer: {error}"))
 }
 

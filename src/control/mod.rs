@@ -17,6 +17,7 @@ pub mod registry;
 pub mod response;
 pub mod routes;
 pub mod server;
+pub mod silences;
 pub mod sources;
 mod stored;
 

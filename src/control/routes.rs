@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::explain::ExplainQuery;
 use super::http::Request;
 use super::response::Problem;
+use super::silences::SilenceAsked;
 use super::sources::{End, EventQuery};
 use crate::clock::Wall;
 use crate::ids::{DeliveryId, EventId};
@@ -62,6 +63,12 @@ pub enum Route {
     Shutdown(bool),
     /// Become this file and leave the programs running.
     Upgrade(PathBuf),
+    /// The silences in force.
+    Silences,
+    /// Begin one.
+    Silence(SilenceAsked),
+    /// End one.
+    EndSilence(String),
     /// Send a test message.
     NotifyTest(String),
 }
@@ -104,6 +111,9 @@ fn resource(rest: &[&str], request: &Request) -> Option<Resource> {
         ),
         ["upgrade"] => (POST, upgrade(request)),
         ["reload"] => (POST, reload(request)),
+        ["silences"] if request.method == GET => (GET, Ok(Route::Silences)),
+        ["silences"] => (POST, SilenceAsked::parse(&request.body).map(Route::Silence)),
+        ["silences", id, "end"] => (POST, Ok(Route::EndSilence((*id).to_owned()))),
         ["programs", name, "explain"] => (GET, explain(name, request).map(Route::Explain)),
         ["programs", name, "signal"] => (POST, signal(name, request)),
         ["programs", name, "send"] => (POST, line(name, request)),

@@ -11,11 +11,12 @@ use serde::{Deserialize, Serialize};
 use super::api::DeliveryLine;
 use crate::clock::{Mono, Wall};
 use crate::history::explain::Account;
-use crate::ids::{DeliveryId, EventId};
+use crate::ids::{DeliveryId, EventId, SilenceId};
 use crate::model::command::Command;
 use crate::model::event::{Event, EventKind};
 use crate::model::name::InstanceName;
 use crate::model::sample::Sample;
+use crate::model::silence::Silence;
 use crate::model::status::PhaseName;
 use crate::model::target::TargetView;
 use crate::supervise::board::Board;
@@ -32,6 +33,8 @@ pub struct Sources {
     pub sample: Arc<LatestSample>,
     /// The targets as they stand.
     pub targets: Arc<dyn Fn() -> Vec<TargetView> + Send + Sync>,
+    /// The silences in force.
+    pub silences: Arc<dyn Fn() -> Arc<[Silence]> + Send + Sync>,
     /// The supervisor itself.
     pub facts: Arc<dyn Fn() -> SupervisorFacts + Send + Sync>,
     /// What is stored.
@@ -93,6 +96,9 @@ pub trait StoreView: Send + Sync {
 
     /// What is known of the latest `last` ends of an instance.
     fn account(&self, name: &InstanceName, last: usize) -> Result<Account, SourceError>;
+
+    /// One silence, whether or not it has ended.
+    fn silence(&self, id: SilenceId) -> Result<Option<Silence>, SourceError>;
 
     /// Rises with every commit that adds events.
     fn generation(&self) -> u64;

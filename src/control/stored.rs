@@ -5,9 +5,10 @@ use std::time::Duration;
 use super::api::DeliveryLine;
 use super::sources::{End, EventQuery, SourceError, StoreView};
 use crate::history::explain::{self, Account};
-use crate::ids::DeliveryId;
+use crate::ids::{DeliveryId, SilenceId};
 use crate::model::event::Event;
 use crate::model::name::InstanceName;
+use crate::model::silence::Silence;
 use crate::model::status::PhaseName;
 use crate::store::{DeliveryView, EventFilter, Store, StoreError};
 
@@ -36,6 +37,10 @@ impl StoreView for Store {
 
     fn account(&self, name: &InstanceName, last: usize) -> Result<Account, SourceError> {
         explain::account(self, name, last).map_err(|e| said(&e))
+    }
+
+    fn silence(&self, id: SilenceId) -> Result<Option<Silence>, SourceError> {
+        Store::silence(self, id).map_err(|e| said(&e))
     }
 
     fn generation(&self) -> u64 {

@@ -108,6 +108,13 @@ impl StoreView for Memory {
         })
     }
 
+    fn silence(
+        &self,
+        _id: crate::ids::SilenceId,
+    ) -> Result<Option<crate::model::silence::Silence>, SourceError> {
+        Ok(None)
+    }
+
     fn generation(&self) -> u64 {
         self.inner.lock().generation
     }
@@ -147,6 +154,7 @@ impl Stage {
             board: Arc::new(board),
             sample: Arc::new(move |name| (*name == sample.instance).then(|| sample.clone())),
             targets: Arc::new(|| vec![target()]),
+            silences: Arc::new(|| Arc::from([])),
             facts: Arc::new(facts),
             store: as_view,
             commands: commands_tx,
@@ -300,7 +308,10 @@ fn keys(value: &serde_json::Value) -> Vec<&str> {
 fn status_has_every_key_of_the_contract() {
     let stage = Stage::new();
     let status: serde_json::Value = stage.client().get("/api/v1/status").expect("an answer");
-    assert_eq!(keys(&status), ["programs", "supervisor", "targets"]);
+    assert_eq!(
+        keys(&status),
+        ["programs", "silences", "supervisor", "targets"]
+    );
     assert_eq!(
         keys(&status["supervisor"]),
         [

@@ -1,6 +1,7 @@
 //! What people ask of the running supervisor, and the answers.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crossbeam::channel::Sender;
 use serde::{Deserialize, Serialize};
@@ -8,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::name::{InstanceName, UnknownName};
 use super::program::Signal;
 use super::reload::ReloadRequest;
+use super::silence::Silence;
 use super::status::PhaseName;
 use crate::ids::DeliveryId;
 
@@ -29,6 +31,17 @@ pub enum Command {
         /// Told when the shutdown has begun.
         reply: Sender<()>,
     },
+    /// Begin a silence.
+    Silence(SilenceRequest),
+    /// End one.
+    EndSilence {
+        /// Its id, or enough of the end of it.
+        which: String,
+        /// Who asked.
+        by: String,
+        /// As it ended; none when there is none like that, or several.
+        reply: Sender<Option<Silence>>,
+    },
     /// Send a test message to one target through the real outbox.
     NotifyTest {
         /// The target's name.
@@ -49,6 +62,21 @@ pub enum Ending {
     Leave,
     /// They go on, and this process becomes the supervisor that is this file, which adopts them.
     Replace(PathBuf),
+}
+
+/// A silence as it is asked for.
+#[derive(Debug)]
+pub struct SilenceRequest {
+    /// Names, globs, `tag:x`, `all`.
+    pub patterns: Vec<String>,
+    /// How long.
+    pub lasts: Duration,
+    /// Why.
+    pub reason: Option<String>,
+    /// Who asked.
+    pub by: String,
+    /// The name that chose none; else the silence, or none when there are too many.
+    pub reply: Sender<Result<Option<Silence>, UnknownName>>,
 }
 
 /// `start`, `stop` or `restart` for some instances.

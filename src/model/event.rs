@@ -110,6 +110,10 @@ kinds! {
     StorageDegraded = "storage.degraded", Critical;
     StorageRestored = "storage.restored", Critical;
     LogsDropped = "logs.dropped", Warning;
+    /// People are not told of some programs for a while. Beyond the contract's list.
+    SilenceStarted = "silence.started", Info;
+    /// They are again. Beyond the contract's list.
+    SilenceEnded = "silence.ended", Info;
     /// A person tries a target out. Beyond the contract's list; goes to that target alone.
     NotifyTest = "notify.test", Info;
 }
@@ -314,6 +318,12 @@ pub struct Facts {
     /// The rule it is about, as it is written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rule: Option<String>,
+    /// It happened in a silence: people are not told of it before that ends.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub silenced: bool,
+    /// That silence in words; or the id of the one it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub silence: Option<String>,
     /// How many: programs stopped, records dropped, processes ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub count: Option<u64>,

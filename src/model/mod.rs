@@ -26,6 +26,7 @@ pub mod route;
 pub mod rule;
 pub mod sample;
 pub mod settings;
+pub mod silence;
 pub mod status;
 pub mod stop;
 pub mod target;

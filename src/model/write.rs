@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use super::delivery::NewDelivery;
 use super::event::Severity;
-use super::hold::{Hold, Withdrawal};
+use super::hold::{Hold, Move, Withdrawal};
 use super::incident::Incident;
 use super::record::Record;
+use super::silence::Silence;
 use crate::clock::Wall;
 use crate::ids::DeliveryId;
 
@@ -22,6 +23,10 @@ pub struct Write {
     pub deliveries: Vec<NewDelivery>,
     /// Held deliveries that are taken back with it; before the others are added.
     pub withdrawn: Vec<Withdrawal>,
+    /// Held deliveries that wait for something else; before a silence that has ended lets go of the rest.
+    pub moved: Vec<Move>,
+    /// Silences that began, changed or ended with it.
+    pub silences: Vec<Silence>,
 }
 
 impl From<Record> for Write {
@@ -31,6 +36,8 @@ impl From<Record> for Write {
             incident: None,
             deliveries: Vec::new(),
             withdrawn: Vec::new(),
+            moved: Vec::new(),
+            silences: Vec::new(),
         }
     }
 }
@@ -69,4 +76,6 @@ pub struct Held {
     pub row: DeliveryId,
     /// Why.
     pub by: Hold,
+    /// Until when.
+    pub until: Wall,
 }

@@ -9,13 +9,14 @@ use super::queries::incidents::IncidentFilter;
 use super::queries::runs::StoredRun;
 use super::{Store, Subject, queries};
 use crate::clock::Wall;
-use crate::ids::EventId;
+use crate::ids::{EventId, SilenceId};
 use crate::model::event::{Event, EventKind};
 use crate::model::incident::Incident;
 use crate::model::log::{LogCursor, LogRecord};
 use crate::model::name::InstanceName;
 use crate::model::record::InstanceState;
 use crate::model::sample::{HostSample, Sample};
+use crate::model::silence::Silence;
 
 impl Store {
     /// A number that rises right after every commit that changed `subject`. Take it before reading, and what
@@ -72,6 +73,16 @@ impl Store {
     /// The incidents that resolved at `since` or later, the latest first.
     pub fn resolved_since(&self, since: Wall) -> Result<Vec<Incident>, StoreError> {
         self.read(|db| queries::incidents::resolved_since(db, since))
+    }
+
+    /// The silences in force, oldest first.
+    pub fn active_silences(&self) -> Result<Vec<Silence>, StoreError> {
+        self.read(queries::silences::active)
+    }
+
+    /// One silence, whether or not it has ended.
+    pub fn silence(&self, id: SilenceId) -> Result<Option<Silence>, StoreError> {
+        self.read(|db| queries::silences::one(db, id))
     }
 
     /// The state of every known instance, in one statement.

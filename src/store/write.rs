@@ -11,6 +11,7 @@ use crate::model::write::Write;
 fn is_info_only(write: &Write) -> bool {
     write.deliveries.is_empty()
         && write.incident.is_none()
+        && write.silences.is_empty()
         && write.record.event.severity == Severity::Info
 }
 

@@ -340,7 +340,7 @@ impl Writer {
         self.shared.changed.notify_all();
         if writes
             .iter()
-            .any(|w| !w.deliveries.is_empty() || !w.withdrawn.is_empty())
+            .any(|w| !(w.deliveries.is_empty() && w.withdrawn.is_empty() && w.silences.is_empty()))
         {
             wake(&self.wakers);
         }
@@ -474,6 +474,12 @@ fn put(tx: &Tx<'_>, write: &Write) -> Result<(), StoreError> {
     }
     for withdrawal in &write.withdrawn {
         queries::deliveries::withdraw(tx, withdrawal)?;
+    }
+    for moved in &write.moved {
+        queries::silences::move_held(tx, moved)?;
+    }
+    for silence in &write.silences {
+        queries::silences::put(tx, silence)?;
     }
     for delivery in &write.deliveries {
         queries::deliveries::insert(tx, delivery)?;

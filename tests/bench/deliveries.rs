@@ -102,6 +102,8 @@ fn fill(state_dir: &Path, targets: usize) {
             incident: None,
             deliveries: vec![delivery],
             withdrawn: vec![],
+            moved: vec![],
+            silences: vec![],
         });
     }
     let closed = store.close(Duration::from_secs(30));

@@ -25,6 +25,7 @@ mod recovery;
 mod reload;
 mod secrets;
 mod shutdown;
+mod silences;
 mod stopped_programs;
 mod stopping;
 mod storage;

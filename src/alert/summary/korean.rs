@@ -74,6 +74,8 @@ fn said(event: &Event) -> String {
         EventKind::StorageDegraded => format!("쓰기에 문제가 있습니다{why}"),
         EventKind::StorageRestored => "다시 정상으로 기록하고 있습니다".to_owned(),
         EventKind::LogsDropped => dropped(event),
+        EventKind::SilenceStarted => format!("알림을 중지했습니다{why}{by}"),
+        EventKind::SilenceEnded => format!("알림 중지가 끝났습니다{why}{by}"),
         EventKind::NotifyTest => format!("시험 메시지입니다{by}"),
     }
 }

@@ -22,7 +22,8 @@ statements! {
          VALUES (:id, :event, :incident, :target, :severity, 'pending', :due, :expires_at, :held)
          ON CONFLICT (id) DO NOTHING";
     WITHDRAW = seek "take back a held delivery",
-        "DELETE FROM deliveries WHERE id = ?1 AND state = 'pending' AND held IS NOT NULL AND attempts = 0";
+        "DELETE FROM deliveries WHERE id = ?1 AND state = 'pending' AND held IS NOT NULL
+           AND attempts = 0 AND confirmed = 0";
     // What was kept up is overtaken: the new one says how things stand.
     OVERTAKE = seek "end what a new delivery takes the place of",
         "UPDATE deliveries INDEXED BY deliveries_open SET state = 'delivered', settled_at = :now

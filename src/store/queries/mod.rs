@@ -12,6 +12,7 @@ pub(super) mod meta;
 pub(super) mod retention;
 pub(super) mod runs;
 pub(super) mod samples;
+pub(super) mod silences;
 pub(super) mod targets;
 
 use std::str::FromStr;
@@ -39,6 +40,7 @@ pub(super) const ALL: &[&[super::tx::Sql]] = &[
     retention::ALL,
     runs::ALL,
     samples::ALL,
+    silences::ALL,
     targets::ALL,
 ];
 

@@ -34,6 +34,9 @@ statements! {
         "DELETE FROM incidents WHERE state = 'resolved' AND resolved_at <= (SELECT max(resolved_at) FROM
            (SELECT resolved_at FROM incidents WHERE state = 'resolved' AND resolved_at < ?1
             ORDER BY resolved_at LIMIT ?2))";
+    SILENCES = seek "delete old silences",
+        "DELETE FROM silences WHERE ended_at IS NOT NULL AND ended_at <= (SELECT max(ended_at) FROM
+           (SELECT ended_at FROM silences WHERE ended_at < ?1 ORDER BY ended_at LIMIT ?2))";
     SERIES = seek "delete the series of old runs",
         "DELETE FROM series WHERE run IN
            (SELECT id FROM runs WHERE ended_at < ?1 ORDER BY ended_at LIMIT ?2)";
@@ -43,13 +46,14 @@ statements! {
 }
 
 /// What is deleted once it is older than what; a series before its run.
-const FIXED: [(Sql, std::time::Duration); 8] = [
+const FIXED: [(Sql, std::time::Duration); 9] = [
     (LOG_RECORDS, limits::RETENTION_LOGS),
     (ATTEMPTS, limits::RETENTION_DELIVERIES),
     (DELIVERIES, limits::RETENTION_DELIVERIES),
     (MESSAGES, limits::RETENTION_EVENTS),
     (EVENTS, limits::RETENTION_EVENTS),
     (INCIDENTS, limits::RETENTION_EVENTS),
+    (SILENCES, limits::RETENTION_EVENTS),
     (SERIES, limits::RETENTION_EVENTS),
     (RUNS, limits::RETENTION_EVENTS),
 ];

@@ -138,6 +138,8 @@ fn told(incident_id: IncidentId, seq: u32, targets: &[&str]) -> Write {
         incident: Some(incident(incident_id, u64::from(seq))),
         deliveries,
         withdrawn: Vec::new(),
+        moved: Vec::new(),
+        silences: Vec::new(),
     }
 }
 
