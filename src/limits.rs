@@ -185,6 +185,18 @@ pub const CLOCK_LOOKS: u8 = 3;
 /// Days in which a line of cron must come: the longest there is between two 29ths of February, and a year.
 pub const CALENDAR_DAYS: i64 = 9 * 366;
 
+/// Commands of rules that run at once.
+pub const RULE_COMMAND_WORKERS: usize = 4;
+
+/// Commands of rules that wait for those that run; more are not run, which is said.
+pub const RULE_COMMANDS_WAITING: usize = 256;
+
+/// How long the command of a rule may take, unless its rule says.
+pub const RULE_COMMAND_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long it may be given.
+pub const RULE_COMMAND_TIMEOUT_MAX: Duration = Duration::from_mins(10);
+
 /// What is kept of a helper's output: its last lines say why it failed.
 pub const HELPER_OUTPUT: usize = 4 << 10;
 
@@ -193,6 +205,10 @@ pub const HELPER_INPUT: usize = 128 << 10;
 
 /// Reads of a helper's pipe after its end, each of a page: a whole pipe, and no more if somebody writes on.
 pub const HELPER_LAST_READS: usize = 32;
+
+/// Looks for what a helper left that must find nothing, one after the other: the kernel's list of children may pass
+/// one over while another is reaped.
+pub const HELPER_QUIET_LOOKS: u32 = 2;
 
 /// How long the kernel is given to end what was killed of a helper.
 pub const HELPER_KILLED: Duration = Duration::from_secs(1);

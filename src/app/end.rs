@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 
 use super::ports::HolderKeeper;
 use super::relay;
+use super::rules::RuleWatch;
 use super::start::Running;
 use super::{Ended, Replacement};
 use crate::child;
@@ -34,6 +35,7 @@ use crate::text;
 /// Ends everything, or everything but the programs, and says how that went.
 pub(super) fn end(running: Running, coordinator: Coordinator, by: &str, ending: Ending) -> Ended {
     running.heartbeat.stop();
+    running.rules.commands().stop();
     let Running {
         settings,
         files,
@@ -69,7 +71,7 @@ pub(super) fn end(running: Running, coordinator: Coordinator, by: &str, ending: 
     };
     let steps = vec![
         programs,
-        probing(running.probes),
+        probing(running.probes, running.rules),
         measuring(running.metrics),
         output(logs.clone(), running.holder, ending == Ending::Stop),
         flushing(running.journal, store),
@@ -167,17 +169,19 @@ impl Supervision {
     }
 }
 
-fn probing(probes: Arc<Probes>) -> Step {
+fn probing(probes: Arc<Probes>, rules: RuleWatch) -> Step {
     Step::new(
         "probes",
         limits::STOP_STEP,
         limits::STOP_STEP_PRESSED,
         move |cx| {
             // What is under way keeps nothing that anybody wants.
-            if probes.finish(patience(cx).min(limits::STOP_STEP_PRESSED)) {
+            let patience = patience(cx).min(limits::STOP_STEP_PRESSED);
+            let has_ended = probes.finish(patience);
+            if rules.commands().finish(patience) && has_ended {
                 Ok("no check is under way".to_owned())
             } else {
-                Ok("a check that hangs is left".to_owned())
+                Ok("a check or a command that hangs is left".to_owned())
             }
         },
     )

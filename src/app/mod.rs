@@ -31,6 +31,7 @@ mod ports;
 mod probing;
 mod relay;
 mod reload;
+mod rule_commands;
 mod rules;
 mod silences;
 mod start;

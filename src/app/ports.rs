@@ -137,7 +137,9 @@ impl Ports for SupervisionPorts {
             start_ticks,
             interval,
             rules,
+            spec,
         } = measured;
+        self.rules.surround(&instance, run, &spec);
         self.rules.watch(instance.clone(), run, rules);
         self.metrics.watch(
             Member {
@@ -301,6 +303,7 @@ impl HolderKeeper {
             stderr: None,
             file_limit: None,
             has_own_group: false,
+            is_helper: false,
         })?)
     }
 

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use crate::logs::{AwaitedLine, Logs};
 use crate::model::health::{Aspect, Check};
+use crate::model::name::InstanceName;
+use crate::model::program::ProgramSpec;
 use crate::model::status::Health;
 use crate::probe::{self, Probes, Surroundings};
 use crate::supervise::Probed;
@@ -23,7 +25,10 @@ pub(super) fn begin(probes: &Probes, of: &Probed) {
         probes.begin(probe::Target {
             id: (of.run, of.aspect),
             probe: Arc::clone(probe),
-            surroundings: Arc::new(surroundings(of, &probe.check)),
+            surroundings: Arc::new(match probe.check {
+                Check::Exec(_) => surroundings(&of.instance, &of.spec),
+                Check::Http { .. } | Check::Tcp { .. } | Check::Notify => Surroundings::default(),
+            }),
         });
     }
 }
@@ -46,12 +51,8 @@ pub(super) fn await_line(logs: &Logs, signs: &Signs, of: &Probed) {
     });
 }
 
-/// What a command that probes is given: its program's directory, environment and user.
-fn surroundings(of: &Probed, check: &Check) -> Surroundings {
-    let (spec, name) = (&of.spec, &of.instance);
-    if !matches!(check, Check::Exec(_)) {
-        return Surroundings::default();
-    }
+/// What a command that probes, or that a rule runs, is given: its program's directory, environment and user.
+pub(super) fn surroundings(name: &InstanceName, spec: &ProgramSpec) -> Surroundings {
     let own = [
         ("JIKIMI_PROGRAM", name.program().to_string()),
         ("JIKIMI_INSTANCE", name.index().unwrap_or(0).to_string()),

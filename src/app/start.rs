@@ -84,6 +84,7 @@ pub(super) struct Running {
     pub logs: Logs,
     pub holder: Arc<HolderKeeper>,
     pub metrics: Arc<Metrics>,
+    pub rules: RuleWatch,
     pub journal: Journal,
     pub journal_thread: JoinHandle<()>,
     pub notify: Notify,
@@ -170,6 +171,7 @@ impl Begun {
             logs,
             holder,
             metrics,
+            rules,
             journal,
             journal_thread,
             notify,
@@ -190,6 +192,7 @@ impl Begun {
             logs,
             holder,
             metrics,
+            rules,
             journal,
             journal_thread,
             notify,
@@ -440,7 +443,7 @@ fn start_metrics(
     store: &Store,
     memory: OutOfMemory,
 ) -> Result<(RuleWatch, Arc<Metrics>), StartError> {
-    let rules = RuleWatch::new(Turns::new()?);
+    let rules = RuleWatch::new(Turns::new()?)?;
     let (samples, watch) = (store.clone(), rules.clone());
     let sink = Box::new(move |rows: Vec<Sample>, host: Option<HostSample>| {
         watch.look(&rows);

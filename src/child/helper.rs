@@ -15,7 +15,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
 
-use super::end::{is_registered, orphans, reap, signal_group, signal_process, watch};
+use super::end::{Watched, is_registered, orphans, reap, signal_group, signal_process, watch};
 use super::feed::Feed;
 use super::launch::{Launch, launch};
 use super::original_file_limit;
@@ -132,6 +132,7 @@ fn begin(
         file_limit: original_file_limit(),
         has_own_group: true,
         has_terminal: false,
+        is_helper: true,
     };
     let _registering = SPAWNING.read();
     if os.is_plain() {
@@ -238,29 +239,52 @@ impl Running<'_> {
 
 /// Kills what a helper left in other sessions. Its orphans come to us; those who are killed leave us theirs.
 fn end_marked(id: RunId) {
-    let mark = Mark::Is(id.to_string());
     let until = mono() + limits::HELPER_KILLED;
-    loop {
-        let left: Vec<_> = orphans()
-            .unwrap_or_default()
-            .into_iter()
-            .filter(|pid| !is_registered(*pid) && procfs::mark(*pid, procfs::RUN_MARK) == mark)
-            .filter_map(|pid| procfs::read_stat(pid).ok().flatten())
-            .filter(|stat| !stat.is_zombie())
-            .filter_map(|stat| watch(stat.pid, stat.start_ticks).ok().flatten())
-            .collect();
-        if left.is_empty() || mono() >= until {
-            return;
-        }
-        for process in &left {
+    // One that is dying shows its mark no more, but has yet to leave us its children: it is held until it is gone.
+    let mut held: Vec<Watched> = Vec::new();
+    let mut quiet = 0;
+    while quiet < limits::HELPER_QUIET_LOOKS && mono() < until {
+        let found = marked(id, &held);
+        quiet = if found.is_empty() && held.is_empty() {
+            quiet + 1
+        } else {
+            0
+        };
+        for process in &found {
             let _ = signal_process(&process.pidfd, Signal::KILL);
         }
-        let mut fds: Vec<PollFd<'_>> = left
+        held.extend(found);
+        if held.is_empty() {
+            continue;
+        }
+        let mut fds: Vec<PollFd<'_>> = held
             .iter()
             .map(|process| PollFd::new(&process.pidfd, PollFlags::IN))
             .collect();
         let _ = wait_for(&mut fds, until.since(mono()));
+        let mut has_ended = fds
+            .iter()
+            .map(|fd| !fd.revents().is_empty())
+            .collect::<Vec<_>>()
+            .into_iter();
+        held.retain(|_| !has_ended.next().unwrap_or_default());
     }
+}
+
+/// Those orphans of ours that the helper left, without those that are held already.
+fn marked(id: RunId, held: &[Watched]) -> Vec<Watched> {
+    let mark = Mark::Is(id.to_string());
+    let is_its =
+        |pid: u32| procfs::has_limit_mark(pid, id) || procfs::mark(pid, procfs::RUN_MARK) == mark;
+    orphans()
+        .unwrap_or_default()
+        .into_iter()
+        .filter(|pid| !is_registered(*pid) && held.iter().all(|process| process.pid != *pid))
+        .filter(|pid| is_its(*pid))
+        .filter_map(|pid| procfs::read_stat(pid).ok().flatten())
+        .filter(|stat| !stat.is_zombie())
+        .filter_map(|stat| watch(stat.pid, stat.start_ticks).ok().flatten())
+        .collect()
 }
 
 /// Whether the time was over before anything happened. Interrupted is as good as an event: the caller looks.

@@ -98,6 +98,7 @@ pub fn launch(spawn_as: Spawn<'_>, os: &OsSettings) -> Result<(Child, Launch), S
         // A leader of a group cannot begin a session.
         has_own_group: spawn_as.has_own_group && !os.new_session && !spawn_as.has_terminal,
         has_terminal: false,
+        is_helper: spawn_as.is_helper,
     })?;
     let launch = Launch {
         socket: ours,

@@ -21,12 +21,16 @@ pub(super) fn remember_original() -> Rlimit {
 /// once could be faster than us.
 #[must_use]
 pub(super) struct Marking {
+    /// What the child is to have.
+    limit: Rlimit,
     is_set: bool,
 }
 
 impl Marking {
-    /// The mark of the run whose environment this is; none for a process that is no run.
-    pub(super) fn of(environment: &[(OsString, OsString)]) -> Self {
+    /// The mark of the run whose environment this is; none for a process that is no run. A helper gets its own when it
+    /// has been born: our limit is one for all threads, and only the thread that spawns runs may change it, or runs
+    /// would be born with the marks of helpers.
+    pub(super) fn of(environment: &[(OsString, OsString)], is_helper: bool) -> Self {
         let original = remember_original();
         let run = environment
             .iter()
@@ -37,15 +41,16 @@ impl Marking {
             maximum: original.maximum,
         });
         // Where somebody lowered the hard limit there is only the environment to know runs by.
-        let is_set = limit.is_some_and(|limit| setrlimit(Resource::Locks, limit).is_ok());
-        Self { is_set }
+        let is_set = limit.is_some_and(|l| !is_helper && setrlimit(Resource::Locks, l).is_ok());
+        let limit = limit.unwrap_or(original);
+        Self { limit, is_set }
     }
 
-    /// A helper that another thread spawned just then must not look like a part of the run.
-    pub(super) fn is_not_for(&self, pid: Option<Pid>) {
+    /// `pid` has been born. A helper that another thread spawned just then must not look like a part of the run.
+    pub(super) fn settle(&self, pid: Option<Pid>) {
         if !self.is_set {
             // It may have ended already.
-            let _ = prlimit(pid, Resource::Locks, remember_original());
+            let _ = prlimit(pid, Resource::Locks, self.limit);
         }
     }
 }

@@ -40,6 +40,8 @@ pub struct Spawn<'a> {
     /// Whether its standard input is a terminal that it is to own, in a session of its own. Only [`super::launch`]
     /// sees to that.
     pub has_terminal: bool,
+    /// Not a run but a helper: see `child::mark`.
+    pub is_helper: bool,
 }
 
 /// A process of ours. Dropping it neither ends nor reaps it.
@@ -193,7 +195,7 @@ pub fn spawn(spawn: Spawn) -> Result<Child, SpawnError> {
         command: spawn.argv[0].clone(),
         source,
     };
-    let marking = Marking::of(&spawn.environment);
+    let marking = Marking::of(&spawn.environment, spawn.is_helper);
     let mut command = Command::new(spawn.file);
     command
         .arg0(&spawn.argv[0])
@@ -209,7 +211,7 @@ pub fn spawn(spawn: Spawn) -> Result<Child, SpawnError> {
     }
     let spawned = command.spawn();
     let pid = spawned.map_err(fail)?.id();
-    marking.is_not_for(pid_of(pid));
+    marking.settle(pid_of(pid));
     drop(marking);
     REGISTER.lock().insert(pid);
     if let Some(limit) = spawn.file_limit {

@@ -180,7 +180,7 @@ impl Kind {
             Self::Restarts => {
                 "time, list of times, or table of `at`, `zone` and `announce`".to_owned()
             }
-            Self::Rules => "list of tables of `when`, `for` and `do`".to_owned(),
+            Self::Rules => "list of tables of `when`, `for`, `do`, `exec` and `timeout`".to_owned(),
             Self::Variables => "table of texts".to_owned(),
             Self::Depends => "table, or list of names".to_owned(),
             Self::Account => "name or number".to_owned(),

@@ -34,6 +34,7 @@ mod probes;
 mod programs;
 mod read;
 mod rule;
+mod rule_command;
 mod secrets;
 mod source;
 mod stops;

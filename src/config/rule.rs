@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::fault::{Wrong, did_you_mean, shown, wrong};
 use super::keys::{Key, Kind};
 use super::read::{Reader, Typed, Word};
+use super::rule_command;
 use super::syntax::{Node, Value};
 use super::timing::Inner;
 use crate::limits;
@@ -13,8 +14,7 @@ use crate::text;
 
 /// Of later versions.
 const LATER_FIGURES: [&str; 2] = ["restarts", "log_silence"];
-const LATER_ACTS: [&str; 1] = ["exec"];
-const ACTS: [&str; 3] = ["alert", "restart", "stop"];
+const ACTS: [&str; 4] = ["alert", "restart", "stop", "exec"];
 /// What other tools call our figures.
 const OTHER_NAMES: [(&str, &str); 8] = [
     ("mem", "memory"),
@@ -55,7 +55,12 @@ pub(super) fn rules(reader: &mut Reader<'_>, key: &Key, name: &str, node: &Node)
 }
 
 fn rule(reader: &mut Reader<'_>, key: &Key, name: &str, node: &Node) -> Option<Rule> {
-    let inner = Inner::new(reader, (key, name), node, &["when", "for", "do"])?;
+    let inner = Inner::new(
+        reader,
+        (key, name),
+        node,
+        &["when", "for", "do", "exec", "timeout"],
+    )?;
     inner.need(reader, "when");
     let hold = match inner.entry("for") {
         Some(_) => inner.read(
@@ -70,35 +75,51 @@ fn rule(reader: &mut Reader<'_>, key: &Key, name: &str, node: &Node) -> Option<R
     };
     let done = match inner.entry("do") {
         Some(entry) => acts(reader, key, &inner.full("do"), &entry.node),
-        None => Some((true, None)),
+        None => Some(Acts::ALERT),
     };
+    let command = rule_command::command(reader, &inner, done.as_ref().map(|d| d.runs));
     let when = inner.entry("when")?;
     let when = when_of(reader, key, &inner.full("when"), &when.node);
     let Some(Typed::Duration(hold)) = hold else {
         return None;
     };
-    let (alert, act) = done?;
+    let Acts { alert, act, .. } = done?;
     Some(Rule {
         when: when?,
         hold,
         alert,
         act,
+        command: command?,
     })
 }
 
-/// Whether people are told, and what becomes of the program.
-fn acts(
-    reader: &mut Reader<'_>,
-    key: &Key,
-    name: &str,
-    node: &Node,
-) -> Option<(bool, Option<RuleAct>)> {
+/// What a broken rule does.
+struct Acts {
+    alert: bool,
+    act: Option<RuleAct>,
+    runs: bool,
+}
+
+impl Acts {
+    const ALERT: Self = Self {
+        alert: true,
+        act: None,
+        runs: false,
+    };
+}
+
+fn acts(reader: &mut Reader<'_>, key: &Key, name: &str, node: &Node) -> Option<Acts> {
     let words = super::lists::texts(reader, key, name, node)?;
-    let (mut alert, mut act, before) = (false, None, reader.faults.len());
+    let (mut alert, mut act, mut runs) = (false, None, false);
+    let before = reader.faults.len();
     for word in &words {
         let wanted = match word.text.as_str() {
             "alert" => {
                 alert = true;
+                continue;
+            }
+            "exec" => {
+                runs = true;
                 continue;
             }
             "restart" => RuleAct::Restart,
@@ -114,15 +135,12 @@ fn acts(
         }
         act = Some(wanted);
     }
-    (reader.faults.len() == before).then_some((alert, act))
+    (reader.faults.len() == before).then_some(Acts { alert, act, runs })
 }
 
 fn no_act(word: &Word) -> Wrong {
     let raw = shown(&word.raw);
     let all = ACTS.map(shown).join(", ");
-    if LATER_ACTS.contains(&word.text.as_str()) {
-        return wrong(format!("{raw} is not available in this version"), all);
-    }
     let right = did_you_mean(&word.raw, ACTS.into_iter());
     wrong(
         format!("{raw} is nothing a rule does"),

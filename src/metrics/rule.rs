@@ -184,6 +184,7 @@ mod tests {
             hold: Duration::from_secs(hold),
             alert: true,
             act: None,
+            command: None,
         }
     }
 

@@ -1,6 +1,7 @@
 //! Rules about a program's figures: when one is broken, for how long, and what then. Plain data, and its words.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::sample::Figures;
@@ -158,6 +159,15 @@ pub enum RuleAct {
     Stop,
 }
 
+/// What a broken rule runs (`do = ["exec"]`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RuleCommand {
+    /// Its argument vector; never empty.
+    pub argv: Arc<[String]>,
+    /// Then it is killed.
+    pub timeout: Duration,
+}
+
 /// One `[[program.NAME.rule]]`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rule {
@@ -169,6 +179,8 @@ pub struct Rule {
     pub alert: bool,
     /// What becomes of the program.
     pub act: Option<RuleAct>,
+    /// What is run besides.
+    pub command: Option<RuleCommand>,
 }
 
 impl Rule {

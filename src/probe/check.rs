@@ -80,7 +80,11 @@ fn exec(
     judged(&end, timeout)
 }
 
-fn judged(end: &HelperEnd, timeout: Duration) -> Outcome {
+/// What a command that was given `timeout` came to: nothing to say after code 0.
+///
+/// # Errors
+/// It ended otherwise: how, and its last line.
+pub fn judged(end: &HelperEnd, timeout: Duration) -> Outcome {
     let what = match &end.exit {
         Some(Exit::Code(0)) => return Ok(()),
         Some(exit) => exit.to_string(),

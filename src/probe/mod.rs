@@ -19,7 +19,7 @@ use std::time::Duration;
 use crossbeam::channel::{Receiver, Sender, bounded};
 use parking_lot::Mutex;
 
-pub use self::check::Surroundings;
+pub use self::check::{Surroundings, judged};
 pub use self::verdict::Change;
 
 use self::pool::Word;

@@ -170,6 +170,7 @@ impl Actor {
             start_ticks,
             interval: self.slots[slot].spec.metrics_interval,
             rules: Arc::clone(&self.slots[slot].spec.rules),
+            spec: Arc::clone(&self.slots[slot].spec),
         });
         Ok(true)
     }

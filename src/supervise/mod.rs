@@ -171,6 +171,8 @@ pub struct Measured {
     pub interval: Duration,
     /// What its figures are held against.
     pub rules: Arc<[Rule]>,
+    /// The program's definition.
+    pub spec: Arc<ProgramSpec>,
 }
 
 /// What a supervisor that did not end cleanly left behind.

@@ -61,6 +61,7 @@ impl Actor {
             file_limit: self.file_limit,
             has_own_group: true,
             has_terminal,
+            is_helper: false,
         };
         let spawned = if is_direct {
             child::spawn(spawn).map(|child| (child, None))

@@ -291,6 +291,7 @@ impl Actor {
                 start_ticks: live.root.start_ticks,
                 interval: slot.spec.metrics_interval,
                 rules: Arc::clone(&slot.spec.rules),
+                spec: Arc::clone(&slot.spec),
             });
         }
     }

@@ -23,6 +23,7 @@ mod policy;
 mod real_programs;
 mod recovery;
 mod reload;
+mod rule_exec;
 mod secrets;
 mod shutdown;
 mod silences;

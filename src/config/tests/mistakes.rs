@@ -102,7 +102,15 @@ rule = [{ when = "fds >= 1.5" }]
 rule = [{ when = "cpu > 80%", do = ["alrt"] }]
     37: program.web.rule.do: "alrt" is nothing a rule does: did you mean "alert"?
 rule = [{ when = "cpu > 80%", do = ["exec"] }]
-    37: program.web.rule.do: "exec" is not available in this version: "alert", "restart", "stop"
+    9: program.web.rule.exec: it says not what to run: as exec = ["/usr/local/bin/dump", "web"]
+rule = [{ when = "cpu > 80%", exec = "dump" }]
+    38: program.web.rule.exec: nothing is run: add "exec" to do, or leave it out
+rule = [{ when = "cpu > 80%", do = ["exec"], exec = [] }]
+    53: program.web.rule.exec: the list is empty: for example rule = [{ when = "memory > 1.5GiB", for = "1m", do = ["alert", "restart"] }]
+rule = [{ when = "cpu > 80%", do = ["exec"], exec = "dump 'a" }]
+    53: program.web.rule.exec: a quote is not closed: close it, or write a list of texts
+rule = [{ when = "cpu > 80%", do = ["exec"], exec = "dump", timeout = "1h" }]
+    71: program.web.rule.timeout: "1h" is too long: "10m" at the most
 rule = [{ when = "cpu > 80%", do = ["restart", "stop"] }]
     48: program.web.rule.do: it cannot do both: "restart" or "stop"
 rule = [{ when = "cpu > 80%", four = "1m" }]
