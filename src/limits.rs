@@ -119,6 +119,13 @@ pub const PAUSES_AT_ONCE: usize = 1_024;
 /// Rows and columns of a program's terminal until somebody attaches to it.
 pub const TERMINAL_SIZE: (u16, u16) = (24, 80);
 
+/// Rows and columns that a terminal can be told to have: a program may make room for each place.
+pub const TERMINAL_SIDE_MAX: u16 = 4_096;
+
+/// Keys of one request; no less than what a terminal gives at once when something is pasted.
+pub const KEYS_BYTES: usize = 4_096;
+const _: () = assert!(KEYS_BYTES < CONTROL_BODY_BYTES);
+
 /// Steps of a stop: lines or signals, and the pauses between them.
 pub const STOP_STEPS_MAX: usize = 64;
 
@@ -465,6 +472,12 @@ pub const PRINT_PARTIAL: Duration = Duration::from_secs(1);
 pub const ATTACH_PARTIAL: Duration = Duration::from_millis(200);
 /// How often `attach` looks at the files where the kernel may not tell that they grew.
 pub const ATTACH_LOOK: Duration = Duration::from_millis(250);
+/// The same, after a key was pressed: somebody waits for its echo.
+pub const ATTACH_ECHO_LOOK: Duration = Duration::from_millis(20);
+/// Looks after a key before the usual ones are enough again: a second.
+pub const ATTACH_ECHO_LOOKS: u32 = 50;
+/// How long `attach` waits for what a program that has ended wrote last.
+pub const ATTACH_LAST_WORDS: Duration = Duration::from_secs(2);
 /// Lines that `attach` shows of what was before it.
 pub const ATTACH_BACKLOG: usize = 20;
 /// What waits for the one thread of `attach` that shows and sends: typed lines, events and signs of growth.

@@ -92,7 +92,7 @@ pub fn run(loaded: Loaded, definitions: Definitions, how: RunOptions) -> Result<
 
 /// The output of one instance, for who follows it from outside of the supervisor.
 pub mod output {
-    pub use crate::logs::{Follower, Growth, Line, has_input};
+    pub use crate::logs::{Follower, Growth, Line, Screen, has_input, has_terminal, recent};
 }
 
 /// The process of [`child::exec`], which becomes a program.

@@ -1,6 +1,9 @@
 //! `attach`: one instance's output as it comes, and what is written here typed into it. Changes nothing of the
 //! terminal and nothing of the program. Owns three threads that wait for one thing each; the caller's thread alone
-//! shows and sends.
+//! shows and sends. A program with a terminal of its own has [`keyed`] before a person.
+
+mod keyed;
+mod raw;
 
 use std::io::{self, BufRead, Read as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -39,6 +42,17 @@ pub fn attach(place: &Place, name: &str) -> Result<(), Failure> {
     let news = client.follow(&format!("/api/v1/events/stream?{}", kinds.join("&")))?;
     let (name, run) = the_one(&client.get("/api/v1/status")?, name)?;
     let state_dir = state_dir(&found)?;
+    if let Some(run) = run {
+        let seat = keyed::Seat {
+            client: client.clone(),
+            state_dir: state_dir.clone(),
+            name: name.clone(),
+            run,
+        };
+        if seat.is_keyed() {
+            return keyed::attach(seat, news);
+        }
+    }
     let out = Out::stdout();
     let how = (limits::ATTACH_BACKLOG, out.style.colour);
     let (follower, backlog) =
@@ -95,6 +109,17 @@ enum Input {
     TooLong,
     /// No more lines will be written.
     End,
+    Told(Told),
+}
+
+impl From<Told> for Input {
+    fn from(told: Told) -> Self {
+        Self::Told(told)
+    }
+}
+
+/// What comes from the other side.
+enum Told {
     /// Something happened to a program.
     News(Box<EventLine>),
     /// The supervisor tells nothing any more.
@@ -143,8 +168,8 @@ impl Attached {
                     self.untyped(&format!("a line of more than {most} bytes was not typed"));
                 }
                 Ok(Input::End) | Err(RecvTimeoutError::Disconnected) => break,
-                Ok(Input::News(event)) => self.news(&event)?,
-                Ok(Input::Over(how)) => {
+                Ok(Input::Told(Told::News(event))) => self.news(&event)?,
+                Ok(Input::Told(Told::Over(how))) => {
                     self.catch_up()?;
                     return match how {
                         Ok(()) | Err(ClientError::Lost(_)) => {
@@ -154,7 +179,7 @@ impl Attached {
                         Err(error) => Err(error.into()),
                     };
                 }
-                Ok(Input::Grown) | Err(RecvTimeoutError::Timeout) => {}
+                Ok(Input::Told(Told::Grown)) | Err(RecvTimeoutError::Timeout) => {}
             }
             self.catch_up()?;
         }
@@ -238,11 +263,11 @@ impl Attached {
     }
 }
 
-fn tell_news(mut news: Follow, inbox: &Sender<Input>) {
+fn tell_news(mut news: Follow, inbox: &Sender<impl From<Told>>) {
     let how = loop {
         match news.next_event() {
             Ok(Some(event)) => {
-                if inbox.send(Input::News(Box::new(event))).is_err() {
+                if inbox.send(Told::News(Box::new(event)).into()).is_err() {
                     return;
                 }
             }
@@ -251,13 +276,13 @@ fn tell_news(mut news: Follow, inbox: &Sender<Input>) {
         }
     };
     // Nobody listens only when the command has ended.
-    let _ = inbox.send(Input::Over(how));
+    let _ = inbox.send(Told::Over(how).into());
 }
 
-fn tell_growth(watch: &Growth, inbox: &Sender<Input>) {
+fn tell_growth(watch: &Growth, inbox: &Sender<impl From<Told>>) {
     while watch.wait().is_ok() {
         // Where there is no room somebody looks anyway.
-        let _ = inbox.try_send(Input::Grown);
+        let _ = inbox.try_send(Told::Grown.into());
     }
 }
 

@@ -65,7 +65,7 @@ fn path(verb: &str, asked: &VerbArgs) -> String {
     path_of(verb, &asked.names, &format!("wait={}", !asked.no_wait))
 }
 
-fn path_of(verb: &str, names: &[String], query: &str) -> String {
+pub(super) fn path_of(verb: &str, names: &[String], query: &str) -> String {
     let mut names = names.iter().map(|n| percent_encode(n));
     let first = names.next().unwrap_or_default();
     let mut path = format!("/api/v1/programs/{first}/{verb}?{query}");

@@ -12,6 +12,7 @@ pub mod discover;
 pub mod explain;
 pub mod handler;
 pub mod http;
+mod keys;
 mod peer;
 pub mod registry;
 pub mod response;

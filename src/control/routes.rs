@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::explain::ExplainQuery;
 use super::http::Request;
+use super::keys;
 use super::response::Problem;
 use super::silences::SilenceAsked;
 use super::sources::{End, EventQuery};
@@ -117,6 +118,8 @@ fn resource(rest: &[&str], request: &Request) -> Option<Resource> {
         ["programs", name, "explain"] => (GET, explain(name, request).map(Route::Explain)),
         ["programs", name, "signal"] => (POST, signal(name, request)),
         ["programs", name, "send"] => (POST, line(name, request)),
+        ["programs", name, "keys"] => (POST, keys::keys(name, request)),
+        ["programs", name, "window"] => (POST, keys::window(name, request)),
         ["programs", name, verb] => (POST, program_verb(name, verb, request)?),
         _ => return None,
     })
@@ -164,7 +167,7 @@ fn explain(name: &str, request: &Request) -> Result<ExplainQuery, Problem> {
 }
 
 /// The name in the path and those in `name=`.
-fn patterns(name: &str, request: &Request) -> Vec<String> {
+pub(super) fn patterns(name: &str, request: &Request) -> Vec<String> {
     let names = std::iter::once(name).chain(request.params("name"));
     names.map(str::to_owned).collect()
 }

@@ -35,6 +35,7 @@ mod ptys;
 mod pump;
 mod pumping;
 mod scan;
+mod screen;
 mod segments;
 mod spill;
 mod start;
@@ -66,6 +67,7 @@ pub use self::ptys::RunTerminal;
 pub use self::pump::Notice;
 pub use self::pumping::NoticeSink;
 pub use self::scan::RecordSink;
+pub use self::screen::{Screen, recent};
 pub use self::segments::Source;
 
 use self::lookout::Lookout;
@@ -189,6 +191,12 @@ pub fn stored_tail(state_dir: &Path, instance: &InstanceName, run: RunId, n: usi
 #[must_use]
 pub fn has_input(state_dir: &Path, instance: &InstanceName, run: RunId) -> bool {
     inputs::path(state_dir, instance, run).exists() || ptys::is_terminals(state_dir, instance, run)
+}
+
+/// Whether `run` has a terminal of its own whose output is still coming, as the files of `state_dir` say.
+#[must_use]
+pub fn has_terminal(state_dir: &Path, instance: &InstanceName, run: RunId) -> bool {
+    ptys::is_terminals(state_dir, instance, run)
 }
 
 impl Logs {

@@ -114,6 +114,15 @@ pub enum Poke {
     Signal(Signal),
     /// This line, without its end, is typed into its standard input.
     Line(String),
+    /// These keys are pressed at its terminal.
+    Keys(Vec<u8>),
+    /// Its terminal is told its size.
+    Window {
+        /// Lines of text.
+        rows: u16,
+        /// Characters of a line.
+        columns: u16,
+    },
 }
 
 /// The answer to a verb: what became of each instance, or the name that chose none.

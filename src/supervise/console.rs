@@ -54,6 +54,11 @@ impl Console {
         Self { to, untaken: 0 }
     }
 
+    /// Where it is written to.
+    pub(super) fn to(&self) -> &OwnedFd {
+        &self.to
+    }
+
     /// Types `line` and its end. The kernel takes so little whole or not at all.
     fn write_line(&mut self, line: &str) -> Result<(), Untyped> {
         if line.len() > limits::CONSOLE_LINE_BYTES || line.contains(['\n', '\0']) {

@@ -15,6 +15,7 @@ mod console;
 mod dependents;
 mod halted;
 mod idle;
+mod keys;
 mod launch;
 mod leaving;
 pub mod machine;

@@ -69,6 +69,9 @@ impl Actor {
                 .write_line(line)
                 .map(|()| "a line was typed".to_owned())
                 .map_err(|why| why.to_string()),
+            // Each key a line in the log would be too much.
+            Poke::Keys(keys) => return slot.press(keys),
+            Poke::Window { rows, columns } => return slot.set_window(*rows, *columns),
         };
         match done {
             Ok(words) => {

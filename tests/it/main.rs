@@ -4,6 +4,7 @@
 mod adoption;
 mod after_kill;
 mod attach;
+mod attach_keys;
 mod commands;
 mod console;
 mod events;

@@ -6,6 +6,7 @@ use std::process::Command;
 
 use rustix::fs::{Mode, OFlags};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::Winsize;
 
 use super::wait_for;
 
@@ -42,6 +43,31 @@ impl Screen {
     pub fn press(&self, key: u8) {
         let written = rustix::io::write(&self.master, &[key]).expect("the terminal takes a key");
         assert_eq!(written, 1);
+    }
+
+    /// Presses many keys, as fast as they are taken.
+    pub fn paste(&self, keys: &[u8]) {
+        let mut left = keys;
+        wait_for("the keys to be taken", || {
+            while let Ok(taken) = rustix::io::write(&self.master, left) {
+                left = &left[taken..];
+                if left.is_empty() {
+                    return Ok(());
+                }
+            }
+            Err(format!("{} bytes are left", left.len()))
+        });
+    }
+
+    /// Has it another size, of which the kernel tells who has it.
+    pub fn resize(&self, ws_row: u16, ws_col: u16) {
+        let size = Winsize {
+            ws_row,
+            ws_col,
+            ws_xpixel: 0,
+            ws_ypixel: 0,
+        };
+        rustix::termios::tcsetwinsize(self.slave(), size).expect("a terminal");
     }
 
     /// All that has been shown so far.
