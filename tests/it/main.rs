@@ -13,6 +13,7 @@ mod first_run;
 mod health;
 mod heartbeat;
 mod incidents;
+mod live_probes;
 mod log_lines;
 mod metrics;
 mod notifications;

@@ -450,3 +450,44 @@ fn a_holder_that_is_killed_is_replaced_and_leaves_no_zombie() {
         "it ends too"
     );
 }
+
+#[test]
+fn a_line_that_says_ready_on_a_full_disk_counts_when_there_is_room_again() {
+    let mut sup = Supervisor::configured(
+        r#"
+[supervisor]
+state_dir = "small/state"
+
+[program.web]
+shell = true
+command = 'while [ ! -e go ]; do sleep 0.05; done; echo ready; touch said; exec sleep 1000'
+start_confirm = "10ms"
+readiness = { log_line = "^ready$" }
+"#,
+    );
+    let Some(disk) = SmallDisk::mount(sup.file("small")) else {
+        return;
+    };
+    sup.start();
+    let before = sup.wait_phase("web", "running");
+    disk.fill();
+    sup.write("go", "");
+    wait_for("the program to say it", || {
+        if sup.file("said").exists() {
+            Ok(())
+        } else {
+            Err(sup.output().1)
+        }
+    });
+    wait_degraded(&sup);
+    assert_eq!(sup.program("web")["ready"], false);
+    disk.make_room();
+    let ready = sup.wait_program("web", "ready", |view| view["ready"] == true);
+    assert_eq!(
+        (&ready["run"], &ready["restarts"]),
+        (&before["run"], &Value::from(0))
+    );
+    assert_eq!(sup.lines("small/state/logs/web/out.log"), ["ready"]);
+    drop(sup);
+    drop(disk);
+}
