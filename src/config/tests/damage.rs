@@ -46,9 +46,11 @@ fn tear(place: &Place, bytes: &[u8]) {
     for at in 0..bytes.len() {
         let mut damaged = bytes.to_vec();
         let strange = [b'"', b'[', b'=', b'{', b'\n', b'.', 0xff, b'$'];
-        damaged[at] = strange[at % strange.len()];
-        survives(place, &damaged);
-        damaged[at] = bytes[at] ^ 1;
+        damaged[at] = if at % 2 == 0 {
+            strange[at / 2 % strange.len()]
+        } else {
+            bytes[at] ^ 1
+        };
         survives(place, &damaged);
     }
 }
