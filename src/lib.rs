@@ -17,7 +17,7 @@
 //! | [`cache`] | what was read, until it changes | |
 //! | [`fetch`] | the one HTTP client | |
 //! | [`probe`] | checks programs from outside, on few threads | child, fetch |
-//! | [`notify`] | deliveries to targets | alert, fetch |
+//! | [`notify`] | deliveries to targets | alert, child, fetch |
 //! | [`shutdown`], [`signals`] | the ordered end; the signals that ask for it | |
 //! | [`terminal`] | the one bounded writer to the terminal, and the logger | |
 //! | [`control`] | the socket: status and commands | alert, history, store, supervise |

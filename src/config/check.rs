@@ -45,13 +45,13 @@ pub(super) fn check(path: &Path, env: &Env, gathered: &Gathered) -> Checked {
     let root = &document.root;
     let metrics = metrics(root);
     let notify = notify(&mut reader, root);
+    let inherited = programs::inherited(env, &gathered.secret_variables);
     let targets: Vec<Arc<TargetSpec>> = document
         .targets
         .iter()
-        .filter_map(|block| targets::target(&mut reader, block, &notify))
+        .filter_map(|block| targets::target(&mut reader, block, (&notify, &inherited)))
         .map(Arc::new)
         .collect();
-    let inherited = programs::inherited(env, &gathered.secret_variables);
     let surroundings = programs::Surroundings {
         inherited: &inherited,
         metrics_interval: metrics.interval,

@@ -146,6 +146,8 @@ pub enum Kind {
     Room,
     /// The key of a PagerDuty integration, a secret.
     RoutingKey,
+    /// A table of environment variables, whose values are secrets.
+    Sealed,
     /// A table of request headers, whose values are secrets.
     Headers,
     /// Of a later version: not read.
@@ -198,7 +200,7 @@ impl Kind {
             | Self::RoutingKey => "secret".to_owned(),
             Self::Room => "room id".to_owned(),
             Self::ChatId => "number, or `\"@name\"`".to_owned(),
-            Self::Headers => "table of secrets".to_owned(),
+            Self::Headers | Self::Sealed => "table of secrets".to_owned(),
             Self::Unread => String::new(),
         }
     }

@@ -1,11 +1,16 @@
 //! Targets that are no chats: the providers of `[target.NAME]` for services that keep states, and the checks of their
 //! keys. Part of [`super::targets`] and [`super::secrets`]. No fault of this file shows a secret.
 
+use std::sync::Arc;
+
 use super::fault::{Wrong, wrong};
-use super::fields::Fields;
+use super::fields::{Block, Fields};
 use super::keys::Kind;
+use super::lists;
+use super::read::{Reader, Typed};
 use super::targets::headers;
-use crate::model::target::{Alertmanager, PagerDuty, ProviderSpec};
+use crate::model::program::{Environment, Variables};
+use crate::model::target::{Alertmanager, Exec, PagerDuty, ProviderSpec};
 
 /// The provider of `kind`, if it is one of these and everything it needs could be read.
 pub(super) fn provider(kind: &str, fields: &Fields) -> Option<ProviderSpec> {
@@ -24,6 +29,52 @@ pub(super) fn provider(kind: &str, fields: &Fields) -> Option<ProviderSpec> {
         })),
         _ => None,
     }
+}
+
+/// The program of an exec target, if it is one and everything it needs could be read.
+pub(super) fn exec(
+    reader: &mut Reader<'_>,
+    block: &Block,
+    inherited: &Arc<Variables>,
+) -> Option<ProviderSpec> {
+    let fields = &block.fields;
+    if fields.text_written("target.*.kind")? != "exec" {
+        return None;
+    }
+    let at = fields.place("target.*.command")?;
+    let command = match fields.written("target.*.command")? {
+        Typed::CommandLine(raw) => {
+            lists::split(reader, at, &format!("{}.command", block.shown), raw)?
+        }
+        Typed::Words(words) => words.iter().map(|w| w.text.clone()).collect(),
+        _ => return None,
+    };
+    let own = match fields.written("target.*.environment") {
+        Some(Typed::Headers(pairs)) => pairs.clone(),
+        _ => Vec::new(),
+    };
+    let own = own.iter();
+    Some(ProviderSpec::Exec(Exec {
+        command,
+        directory: reader.sources.folder(at).to_path_buf(),
+        environment: Environment {
+            inherited: Arc::clone(inherited),
+            own: own.map(|(n, v)| (n.into(), v.expose().into())).collect(),
+        },
+    }))
+}
+
+pub(super) fn check_variable(name: &str) -> Result<(), Wrong> {
+    let is_letter = |c: char| c.is_ascii_alphabetic() || c == '_';
+    let is_name =
+        name.starts_with(is_letter) && name.chars().all(|c| is_letter(c) || c.is_ascii_digit());
+    if !is_name || name.starts_with("JIKIMI_") {
+        return Err(wrong(
+            "it cannot be a variable's name",
+            "letters, digits and _, no digit first, and not JIKIMI_ before it",
+        ));
+    }
+    Ok(())
 }
 
 /// Whether `text` is a secret of this kind.

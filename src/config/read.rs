@@ -165,7 +165,7 @@ impl<'a> Reader<'a> {
             | Kind::RoutingKey => secrets::single(self, key, name, node),
             Kind::Room => super::chats::room(self, key, name, node),
             Kind::SigningKeys => secrets::signing_keys(self, key, name, node),
-            Kind::Headers => secrets::headers(self, key, name, node),
+            Kind::Headers | Kind::Sealed => secrets::headers(self, key, name, node),
             Kind::ChatId => self.chat_id(key, name, node),
             Kind::Unread => None,
         }

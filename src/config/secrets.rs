@@ -59,7 +59,7 @@ pub(super) fn signing_keys(
     (secrets.len() == nodes.len()).then_some(Typed::Secrets(secrets))
 }
 
-/// Request headers.
+/// Request headers, or variables of an environment.
 pub(super) fn headers(
     reader: &mut Reader<'_>,
     key: &Key,
@@ -72,14 +72,14 @@ pub(super) fn headers(
     let mut headers = Vec::new();
     for (header, entry) in table {
         let full = format!("{name}.{}", crate::text::printable(header.as_bytes()));
-        if let Err(wrong) = check_header_name(header) {
+        if let Err(wrong) = check_name(key.kind, header) {
             reader.fault(entry.at, &full, wrong);
             continue;
         }
         let Some(text) = text(reader, key, &full, &entry.node) else {
             continue;
         };
-        match check_header_value(&text) {
+        match check_value(key.kind, &text) {
             Ok(()) => headers.push((header.clone(), Secret::new(text))),
             Err(wrong) => reader.fault(entry.node.at, &full, wrong),
         }
@@ -268,6 +268,21 @@ const OWN_HEADERS: [&str; 10] = [
     "transfer-encoding",
     "upgrade",
 ];
+
+fn check_name(kind: Kind, name: &str) -> Result<(), Wrong> {
+    match kind {
+        Kind::Sealed => super::machines::check_variable(name),
+        _ => check_header_name(name),
+    }
+}
+
+/// A variable may have any value but one with a NUL, which no text here has.
+fn check_value(kind: Kind, value: &str) -> Result<(), Wrong> {
+    match kind {
+        Kind::Sealed => Ok(()),
+        _ => check_header_value(value),
+    }
+}
 
 fn check_header_name(name: &str) -> Result<(), Wrong> {
     let is_token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);

@@ -108,10 +108,11 @@ pub const TARGET_KINDS: &[&str] = &[
     "pushover",
     "pagerduty",
     "alertmanager",
+    "exec",
 ];
 /// The kinds whose messages live: they can be edited, deleted and put into threads.
 const EDITING_KINDS: &[&str] = &["discord", "slack", "telegram"];
-const LATER_TARGET_KINDS: &[&str] = &["exec", "email"];
+const LATER_TARGET_KINDS: &[&str] = &["email"];
 const LATER_URL: &[&str] = &["email"];
 
 /// Every key, in the order in which people read them.
@@ -227,6 +228,8 @@ pub const KEYS: &[Key] = &[
     usual("target.*.resend", RESEND, r#""1m""#, "How often what is still so is told again; open incidents are taken for resolved after four of these without a word.").of(&["alertmanager"]),
     usual("target.*.on_resolve", words(OnResolve::WORDS), r#""edit""#, "What becomes of a message when its incident ends: it is edited, which makes no sound; edited and answered; another one is sent; it is deleted.").of(EDITING_KINDS),
     now("target.*.thread", Kind::Text, r#""per-program""#, "A topic or thread for each program, or the id of one for all.").or("none").of(EDITING_KINDS),
+    now("target.*.command", Kind::Command, r#"["/usr/local/bin/tell", "--json"]"#, "The program that is given each event on its standard input: a list, or one text that is split as a shell splits.").needed().of(&["exec"]),
+    now("target.*.environment", Kind::Sealed, r#"{ API_KEY = "${TELL_API_KEY}" }"#, "Variables of its own, for secrets: everybody on the machine can read a command.").of(&["exec"]),
     usual("target.*.breaker.failures", count(1_000), "5", "After so many failures in a row it is left alone."),
     usual("target.*.breaker.cooldown", SOME_TIME, r#""30s""#, "For this long, doubled each time."),
     usual("target.*.breaker.cooldown_max", SOME_TIME, r#""15m""#, "No longer than this."),
@@ -235,7 +238,6 @@ pub const KEYS: &[Key] = &[
     now("target.*.timeout", ATTEMPT, r#""10s""#, "One attempt; two minutes at the most.").or("`notify.attempt_timeout`"),
     now("target.*.language", words(LANGUAGES), r#""ko""#, "The language of its messages; a webhook's JSON stays English.").or("`notify.language`"),
     later("target.*.url", "Where the service is.").of(LATER_URL),
-    later("target.*.command", "A program of one's own.").of(&["exec"]),
     later("target.*.from", "The sender.").of(&["email"]),
     later("target.*.to", "The receivers.").of(&["email"]),
     later("target.*.fallback", "Another target when this one fails."),

@@ -1,11 +1,14 @@
 //! One `[target.NAME]` to its specification: the provider it means, its breaker, its rate.
 
+use std::sync::Arc;
+
 use super::fault::wrong;
 use super::fields::{Block, Fields};
 use super::read::{Reader, Typed};
 use super::via;
 use crate::model::language::Language;
 use crate::model::living::{ChatPolicy, OnResolve, Thread};
+use crate::model::program::Variables;
 use crate::model::settings::NotifySettings;
 use crate::model::target::{
     BreakerPolicy, Discord, ProviderSpec, RatePolicy, Slack, SlackBot, TargetSpec, Telegram,
@@ -19,7 +22,7 @@ use crate::text;
 pub(super) fn target(
     reader: &mut Reader<'_>,
     block: &Block,
-    notify: &NotifySettings,
+    (notify, inherited): (&NotifySettings, &Arc<Variables>),
 ) -> Option<TargetSpec> {
     let fields = &block.fields;
     let breaker = breaker(reader, block);
@@ -27,7 +30,9 @@ pub(super) fn target(
     let chat = chat(reader, block);
     let provider = match fields.text_written("target.*.kind")?.as_str() {
         "slack" => slack(reader, block)?,
-        kind => provider(fields, kind)?,
+        kind => {
+            provider(fields, kind).or_else(|| super::machines::exec(reader, block, inherited))?
+        }
     };
     let usual = usual_rate(&provider);
     Some(TargetSpec {
@@ -147,9 +152,10 @@ pub(super) fn headers(fields: &Fields) -> Vec<(String, Secret)> {
 /// What a provider takes without complaint, as its documentation or its users say.
 fn usual_rate(provider: &ProviderSpec) -> RatePolicy {
     let (burst, per_minute) = match provider {
-        ProviderSpec::Webhook(_) | ProviderSpec::Mattermost(_) | ProviderSpec::Gotify(_) => {
-            (10, 300)
-        }
+        ProviderSpec::Webhook(_)
+        | ProviderSpec::Mattermost(_)
+        | ProviderSpec::Gotify(_)
+        | ProviderSpec::Exec(_) => (10, 300),
         ProviderSpec::Discord(_) | ProviderSpec::Matrix(_) => (5, 30),
         ProviderSpec::Slack(_) | ProviderSpec::SlackBot(_) => (3, 60),
         // A group's limit, which is the lowest: what a chat is cannot be seen from its number alone.

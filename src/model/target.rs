@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 mod alertmanager;
 mod discord;
+mod exec;
 mod google_chat;
 mod gotify;
 mod matrix;
@@ -24,6 +25,7 @@ mod webhook;
 
 pub use self::alertmanager::Alertmanager;
 pub use self::discord::Discord;
+pub use self::exec::Exec;
 pub use self::google_chat::GoogleChat;
 pub use self::gotify::Gotify;
 pub use self::matrix::Matrix;

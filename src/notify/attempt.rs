@@ -2,10 +2,12 @@
 //! What is said of an incident in how many tasks is [`super::telling`]'s.
 //! Runs on a worker; knows neither the outbox nor the other targets.
 
+use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
 use super::breaker::Input;
 use super::providers::{self, Context, HttpRequest, Instead, Judgement, Scope, Task, Tier, Told};
+use super::run;
 use super::telling::Telling;
 use crate::clock::{self, Mono};
 use crate::fetch::{Client, FetchError, Phase, Request, Response};
@@ -26,6 +28,8 @@ pub(super) struct Attempt<'a> {
     pub(super) moved_to: Option<String>,
     /// The end of the attempt.
     pub(super) deadline: Mono,
+    /// Readable once nobody waits for it any more.
+    pub(super) cancel: BorrowedFd<'a>,
 }
 
 /// What came of it.
@@ -128,10 +132,10 @@ impl Attempt<'_> {
             let request = provider.request(told, &context);
             let answer = self.send(&request);
             report.status = answer.as_ref().ok().map(|r| r.status);
-            report.is_doubtful |= answer.as_ref().err().is_some_and(may_have_arrived);
+            report.is_doubtful |= answer.as_ref().err().is_some_and(|e| e.is_doubtful);
             let judgement = match answer {
                 Ok(response) => provider.classify(&response, &context),
-                Err(error) => judge_fault(&error),
+                Err(unanswered) => unanswered.judgement,
             };
             report.frozen_body = request.is_frozen.then_some(request.body);
             report.scope = judgement.scope;
@@ -173,7 +177,15 @@ impl Attempt<'_> {
         }
     }
 
-    fn send(&self, request: &HttpRequest) -> Result<Response, FetchError> {
+    /// The answer, or what it means that there is none.
+    fn send(&self, request: &HttpRequest) -> Result<Response, Unanswered> {
+        if let ProviderSpec::Exec(exec) = &self.spec.provider {
+            let end = run::run(exec, request, self.deadline, self.cancel);
+            return end.map_err(|judgement| Unanswered {
+                judgement,
+                is_doubtful: false,
+            });
+        }
         let sent = Request {
             url: &request.url,
             headers: &request.headers,
@@ -181,7 +193,11 @@ impl Attempt<'_> {
             timeout: self.deadline.since(clock::mono()),
             via: &self.spec.via,
         };
-        self.client.send(request.method, &sent)
+        let answer = self.client.send(request.method, &sent);
+        answer.map_err(|error| Unanswered {
+            judgement: judge_fault(&error),
+            is_doubtful: may_have_arrived(&error),
+        })
     }
 
     fn without_secrets(&self, outcome: Outcome) -> Outcome {
@@ -208,6 +224,13 @@ impl Attempt<'_> {
 fn presentable(reason: String, target: &ProviderSpec) -> String {
     let clean = redacted(reason, target);
     text::cut(&clean, limits::REASON_MAX).into_owned()
+}
+
+/// That there is no answer, and what it means.
+struct Unanswered {
+    judgement: Judgement,
+    /// The request may have been taken all the same.
+    is_doubtful: bool,
 }
 
 /// Whether the request may have been taken though no answer came.

@@ -26,6 +26,7 @@ mod dispatcher;
 mod lanes;
 mod living;
 mod render;
+mod run;
 mod telling;
 #[cfg(test)]
 mod testing;
@@ -34,6 +35,7 @@ mod tests;
 mod worker;
 
 use std::io;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -41,6 +43,7 @@ use std::time::Duration;
 
 use crossbeam::channel::{Receiver, Sender, bounded};
 use parking_lot::RwLock;
+use rustix::event::{EventfdFlags, eventfd};
 
 use self::board::Board;
 pub use self::dispatcher::Emit;
@@ -138,6 +141,8 @@ pub struct Notify {
     host: Arc<RwLock<Arc<str>>>,
     threads: Vec<JoinHandle<()>>,
     ended: Receiver<()>,
+    /// Readable once nobody waits for attempts any more.
+    cancel: Arc<OwnedFd>,
 }
 
 impl Notify {
@@ -152,7 +157,10 @@ impl Notify {
         let (jobs, work) = bounded(setup.settings.queue.clamp(1, limits::NOTIFY_QUEUE_MAX));
         let (end, ended) = bounded(0);
         let host = Arc::new(RwLock::new(setup.host));
+        let cancel = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+        let cancel = Arc::new(cancel);
         let bench = Arc::new(Bench {
+            cancel: Arc::clone(&cancel),
             client: setup.client,
             outbox: Arc::clone(&setup.outbox),
             host: Arc::clone(&host),
@@ -188,6 +196,7 @@ impl Notify {
             host,
             threads,
             ended,
+            cancel,
         })
     }
 
@@ -229,6 +238,8 @@ impl Notify {
             log::warn!("the dispatcher did not end in time");
             LastPass::default()
         });
+        // A program that still runs is killed: nobody would do that after us.
+        let _ = rustix::io::write(&self.cancel, &1_u64.to_ne_bytes());
         // Ends when every thread has dropped its sender.
         let grace = deadline.since(clock::mono()).max(limits::NOTIFY_END_MAX);
         let all_ended = self

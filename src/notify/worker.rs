@@ -1,6 +1,7 @@
 //! The pool: a fixed number of threads that take one job at a time, send it, settle it and report. They end when
 //! the dispatcher drops the jobs' sender.
 
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -41,6 +42,8 @@ pub(super) struct Done {
 
 /// What every worker needs.
 pub(super) struct Bench {
+    /// Readable once nobody waits for attempts any more.
+    pub(super) cancel: Arc<OwnedFd>,
     pub(super) client: Arc<Client>,
     pub(super) outbox: Arc<dyn Outbox>,
     pub(super) host: Arc<RwLock<Arc<str>>>,
@@ -109,6 +112,7 @@ impl Bench {
             leased: &job.leased,
             host: &host,
             moved_to: job.moved_to.clone(),
+            cancel: self.cancel.as_fd(),
             deadline: job.deadline.map_or(own, |end| end.min(own)),
         }
         .make()

@@ -5,6 +5,7 @@ mod bodies;
 mod chats;
 mod context;
 mod contract;
+mod exec;
 mod fakes;
 mod kept;
 mod living;

@@ -28,7 +28,7 @@ const ROOMS: [(&str, &[&str]); 21] = [
     ("cache", &[]),
     ("fetch", &[]),
     ("probe", &["child", "fetch"]),
-    ("notify", &["alert", "fetch"]),
+    ("notify", &["alert", "child", "fetch"]),
     ("shutdown", &[]),
     ("signals", &[]),
     ("terminal", &[]),

@@ -60,6 +60,7 @@ pub(super) fn example_place(text: &str) -> Place {
         ("PUSHOVER_TOKEN", "S3CRETnnnnnnnnnnnnnnnnnnnnnnnn"),
         ("PUSHOVER_USER", "S3CRETuuuuuuuuuuuuuuuuuuuuuuuu"),
         ("PAGERDUTY_ROUTING_KEY", "0123456789abcdef0123456789S3CRET"),
+        ("TELL_API_KEY", "S3CRETp"),
         ("ALERTMANAGER_TOKEN", "S3CRETo"),
     ])
 }

@@ -304,11 +304,11 @@ program = 3
 /// A whole file; the answer begins with its line.
 const ELSEWHERE: &str = r#"
 [target.a]
-    1:1: target.a.kind: it is missing: kind = one of webhook, discord, slack, telegram, ntfy, mattermost, google_chat, teams, matrix, gotify, pushover, pagerduty, alertmanager
+    1:1: target.a.kind: it is missing: kind = one of webhook, discord, slack, telegram, ntfy, mattermost, google_chat, teams, matrix, gotify, pushover, pagerduty, alertmanager, exec
 [target.a] | kind = "discrod"
-    2:8: target.a.kind: "discrod" is none of its values: "webhook", "discord", "slack", "telegram", "ntfy", "mattermost", "google_chat", "teams", "matrix", "gotify", "pushover", "pagerduty", "alertmanager"
+    2:8: target.a.kind: "discrod" is none of its values: "webhook", "discord", "slack", "telegram", "ntfy", "mattermost", "google_chat", "teams", "matrix", "gotify", "pushover", "pagerduty", "alertmanager", "exec"
 [target.a] | kind = "email" | topic = "x"
-    2:8: target.a.kind: "email" is not available in this version: "webhook", "discord", "slack", "telegram", "ntfy", "mattermost", "google_chat", "teams", "matrix", "gotify", "pushover", "pagerduty", "alertmanager"
+    2:8: target.a.kind: "email" is not available in this version: "webhook", "discord", "slack", "telegram", "ntfy", "mattermost", "google_chat", "teams", "matrix", "gotify", "pushover", "pagerduty", "alertmanager", "exec"
 [target.a] | kind = "discord"
     1:1: target.a.url: it is missing: for example url = "${DISCORD_WEBHOOK_URL}"
 [target.a] | kind = "discord" | url = "discord.com/x"
@@ -361,6 +361,8 @@ const ELSEWHERE: &str = r#"
     5:8: target.a.room: it is no room: the room's id from its advanced settings, as "!abc:example.org"
 [target.a] | kind = "pushover" | token = "short" | user = "uuuuuuuuuuuuuuuuuuuuuuuuuuuuuu"
     3:9: target.a.token: it is no key of Pushover's: 30 letters and digits, as pushover.net shows them
+[target.a] | kind = "exec" | command = ["x"] | environment = { "A B" = "S3CRET" }
+    4:17: target.a.environment.A B: it cannot be a variable's name: letters, digits and _, no digit first, and not JIKIMI_ before it
 [target.a] | kind = "pagerduty" | routing_key = "S3CRET"
     3:15: target.a.routing_key: it is no integration key: 32 letters and digits, as the Events API v2 integration of the service shows them
 [target.a] | kind = "alertmanager" | url = "https://h" | resend = "500ms"

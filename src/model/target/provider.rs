@@ -2,7 +2,7 @@
 
 use super::settings::{Audience, Part, Settings};
 use super::{
-    Alertmanager, Discord, GoogleChat, Gotify, Matrix, Mattermost, Ntfy, PagerDuty, Pushover,
+    Alertmanager, Discord, Exec, GoogleChat, Gotify, Matrix, Mattermost, Ntfy, PagerDuty, Pushover,
     Slack, SlackBot, Teams, Telegram, Webhook,
 };
 
@@ -37,6 +37,8 @@ pub enum ProviderSpec {
     PagerDuty(PagerDuty),
     /// An Alertmanager of Prometheus.
     Alertmanager(Alertmanager),
+    /// A program of one's own.
+    Exec(Exec),
 }
 
 impl ProviderSpec {
@@ -58,6 +60,7 @@ impl ProviderSpec {
             Self::Pushover(settings) => settings,
             Self::PagerDuty(settings) => settings,
             Self::Alertmanager(settings) => settings,
+            Self::Exec(settings) => settings,
         }
     }
 

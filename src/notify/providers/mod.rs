@@ -7,6 +7,7 @@ pub mod alertmanager;
 #[cfg(test)]
 mod chat_tests;
 pub mod discord;
+pub mod exec;
 mod flat;
 pub mod google_chat;
 pub mod gotify;
@@ -60,6 +61,7 @@ pub fn of(target: &ProviderSpec) -> &dyn Provider {
         ProviderSpec::Pushover(pushover) => pushover,
         ProviderSpec::PagerDuty(pagerduty) => pagerduty,
         ProviderSpec::Alertmanager(alertmanager) => alertmanager,
+        ProviderSpec::Exec(exec) => exec,
     }
 }
 
@@ -109,7 +111,10 @@ fn permanent(reason: impl Into<String>, target_gone: bool) -> Judgement {
     .into()
 }
 
-fn retryable(reason: impl Into<String>, after: Option<Duration>) -> Judgement {
+pub(in crate::notify) fn retryable(
+    reason: impl Into<String>,
+    after: Option<Duration>,
+) -> Judgement {
     Outcome::Retryable {
         reason: reason.into(),
         after,
