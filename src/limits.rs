@@ -183,6 +183,12 @@ pub const PROGRAM_RULES: usize = 32;
 /// A program that ends so soon after a person sent it a signal that asks it to end was ended by that person.
 pub const SIGNAL_BLAME: Duration = Duration::from_secs(10);
 
+/// A rule about restarts that does not say so counts those of this time.
+pub const RULE_RESTARTS_WITHIN: Duration = Duration::from_hours(1);
+
+/// Restarts of one instance that are remembered for its rules; a rule about more counts these.
+pub const RULE_RESTARTS_KEPT: usize = 1_024;
+
 /// Rules that turned and wait for supervision, which takes them out at once; more are dropped and counted.
 pub const RULE_TURNS: usize = 16_384;
 
@@ -540,6 +546,9 @@ const _: () = assert!(PROBE_WORKERS_SLOW < PROBE_WORKERS_UNPROVEN);
 const _: () = assert!(PROBE_WORKERS_UNPROVEN < PROBE_WORKERS);
 const _: () = assert!(PROBE_TIMEOUT_MAX.as_secs() <= ATTEMPT_MAX.as_secs());
 const _: () = assert!(PROBE_INBOX >= 4 * INSTANCES_MAX);
+
+/// From the first look at a run that seems to have stalled to the second, which is believed.
+pub const SILENCE_DOUBT: Duration = Duration::from_millis(250);
 
 /// Bytes of a message on a notify socket; a longer one says nothing.
 pub const NOTIFY_BYTES: usize = 4096;

@@ -12,10 +12,11 @@ use parking_lot::Mutex;
 use super::rules::RuleWatch;
 use crate::alert;
 use crate::child::{self, Child, Spawn};
-use crate::clock::Wall;
+use crate::clock::{Mono, Wall};
 use crate::ids::RunId;
 use crate::journal::{Journal, Sink};
 use crate::logs::Logs;
+use crate::metrics::rule::Ruled;
 use crate::metrics::{Member, Metrics};
 use crate::model::console::Console;
 use crate::model::delivery::{Claim, Leased, Settlement};
@@ -138,9 +139,15 @@ impl Ports for SupervisionPorts {
             interval,
             rules,
             spec,
+            restarts,
         } = measured;
         self.rules.surround(&instance, run, &spec);
-        self.rules.watch(instance.clone(), run, rules);
+        let ruled = Ruled {
+            run,
+            restarts,
+            rules,
+        };
+        self.rules.watch(instance.clone(), ruled);
         self.metrics.watch(
             Member {
                 instance,
@@ -172,8 +179,19 @@ impl Ports for SupervisionPorts {
         self.logs.await_no_line(run);
     }
 
+    fn last_output(&self, run: RunId) -> Option<Mono> {
+        self.logs.last_output(run)
+    }
+
+    fn await_output(&self, run: RunId, since: Mono) {
+        let signs = self.signs.clone();
+        let heard = Box::new(move || signs.wrote(run));
+        self.logs.await_output(run, since, heard);
+    }
+
     fn gone(&self, instance: &InstanceName) {
         self.metrics.forget(instance);
+        self.rules.forget(instance);
     }
 }
 

@@ -10,10 +10,10 @@ use super::probing;
 use super::rule_commands::RuleCommands;
 use crate::clock;
 use crate::ids::RunId;
-use crate::metrics::rule::{Rules, Turned};
+use crate::logs::Logs;
+use crate::metrics::rule::{Ruled, Rules, Turned};
 use crate::model::name::InstanceName;
 use crate::model::program::ProgramSpec;
-use crate::model::rule::Rule;
 use crate::model::sample::Sample;
 use crate::supervise::turns::{Turn, Turns};
 
@@ -23,16 +23,19 @@ pub(super) struct RuleWatch {
     rules: Arc<Mutex<Rules>>,
     turns: Turns,
     commands: RuleCommands,
+    /// Knows when each run last wrote.
+    logs: Logs,
 }
 
 impl RuleWatch {
     /// # Errors
     /// No descriptor is to be had.
-    pub fn new(turns: Turns) -> io::Result<Self> {
+    pub fn new(turns: Turns, logs: Logs) -> io::Result<Self> {
         Ok(Self {
             rules: Arc::default(),
             turns,
             commands: RuleCommands::new()?,
+            logs,
         })
     }
 
@@ -54,9 +57,15 @@ impl RuleWatch {
         self.turns.clone()
     }
 
-    /// `rules` are those of `run` from now on.
-    pub fn watch(&self, instance: InstanceName, run: RunId, rules: Arc<[Rule]>) {
-        let turned = self.rules.lock().watch(instance, run, rules);
+    /// These are the rules of that run from now on.
+    pub fn watch(&self, instance: InstanceName, of: Ruled) {
+        let turned = self.rules.lock().watch(instance, of, clock::mono());
+        self.hand_on(turned);
+    }
+
+    /// The instance left the configuration.
+    pub fn forget(&self, instance: &InstanceName) {
+        let turned = self.rules.lock().forget(instance);
         self.hand_on(turned);
     }
 
@@ -70,10 +79,12 @@ impl RuleWatch {
     /// Looks at what was measured.
     pub fn look(&self, samples: &[Sample]) {
         let now = clock::mono();
+        let silence = |sample: &Sample| self.logs.last_output(sample.run).map(|at| now.since(at));
+        let silences: Vec<_> = samples.iter().map(silence).collect();
         let mut turned = Vec::new();
         let mut rules = self.rules.lock();
-        for sample in samples {
-            turned.extend(rules.take(sample, now));
+        for (sample, silence) in samples.iter().zip(silences) {
+            turned.extend(rules.take(sample, silence, now));
         }
         drop(rules);
         self.hand_on(turned);

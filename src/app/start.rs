@@ -325,7 +325,7 @@ impl Rooms {
             None => drop(holder.start()),
         }
         let memory = OutOfMemory::watch();
-        let (rules, metrics) = start_metrics(settings, &store, memory.clone())?;
+        let (rules, metrics) = start_metrics((settings, &logs), &store, memory.clone())?;
         let board = Arc::new(Board::default());
         let hints = ProgramHints::of(&settings.programs);
         let witnesses = Witnesses {
@@ -439,11 +439,11 @@ impl Rooms {
 
 /// Each look at the host is also one at the kernel's counters: so it is known when they rose.
 fn start_metrics(
-    settings: &Settings,
+    (settings, logs): (&Settings, &Logs),
     store: &Store,
     memory: OutOfMemory,
 ) -> Result<(RuleWatch, Arc<Metrics>), StartError> {
-    let rules = RuleWatch::new(Turns::new()?)?;
+    let rules = RuleWatch::new(Turns::new()?, logs.clone())?;
     let (samples, watch) = (store.clone(), rules.clone());
     let sink = Box::new(move |rows: Vec<Sample>, host: Option<HostSample>| {
         watch.look(&rows);

@@ -1,4 +1,4 @@
-//! Lines that are typed before a planned restart, from their keys. Part of [`super::read`] and of
+//! Lines that are typed before a planned restart and before a run has lasted as long as it may, from their keys. Part of [`super::read`] and of
 //! [`super::programs`].
 
 use std::cmp::Reverse;
@@ -14,9 +14,10 @@ use super::syntax::{Node, Value};
 use super::timing::{Inner, calendar};
 use crate::limits;
 use crate::model::calendar::Calendar;
-use crate::model::timing::Announcement;
+use crate::model::timing::{Announcement, MaxRuntime};
 
 const RESTART_AT: &str = "program.*.restart_at";
+const MAX_RUNTIME: &str = "program.*.max_runtime";
 
 /// A calendar, whose table may have `announce = [{ before = "5m", line = "say restart in 5 minutes" }]`.
 pub(super) fn restarts(
@@ -26,15 +27,25 @@ pub(super) fn restarts(
     node: &Node,
 ) -> Option<Typed> {
     let calendar = calendar(reader, (key, name), node, &["at", "zone", "announce"]);
+    let announce = inner_announce(reader, key, name, node);
+    Some(Typed::Restarts(calendar?, announce?))
+}
+
+/// The lines in a table that may have `announce`.
+pub(super) fn inner_announce(
+    reader: &mut Reader<'_>,
+    key: &Key,
+    name: &str,
+    node: &Node,
+) -> Option<Vec<Announcement>> {
     let entry = match &node.value {
         Value::Table(table) => table.get("announce"),
         _ => None,
     };
-    let announce = match entry {
+    match entry {
         Some(entry) => announcements(reader, key, &format!("{name}.announce"), &entry.node),
         None => Some(Vec::new()),
-    };
-    Some(Typed::Restarts(calendar?, announce?))
+    }
 }
 
 /// All of them, the longest before it first.
@@ -95,8 +106,19 @@ pub(super) fn planned(fields: &Fields) -> (Option<Calendar>, Vec<Announcement>) 
     }
 }
 
-/// Where a program says that something is typed before its restarts.
-pub(super) fn place(fields: &Fields) -> Option<At> {
-    let (_, announce) = planned(fields);
-    fields.place(RESTART_AT).filter(|_| !announce.is_empty())
+/// How long a run may last, and what is typed before that.
+pub(super) fn lasting(fields: &Fields) -> (Option<MaxRuntime>, Vec<Announcement>) {
+    match fields.written(MAX_RUNTIME) {
+        Some(Typed::MaxRuntime(max, announce)) => (Some(*max), announce.clone()),
+        _ => (None, Vec::new()),
+    }
+}
+
+/// Where a program says that something is typed before it is ended, and the key that says so.
+pub(super) fn place(fields: &Fields) -> Option<(At, &'static str)> {
+    let says =
+        |path, announce: Vec<Announcement>| fields.place(path).filter(|_| !announce.is_empty());
+    let restarts = says(RESTART_AT, planned(fields).1).map(|at| (at, "restart_at.announce"));
+    let lasts = || says(MAX_RUNTIME, lasting(fields).1).map(|at| (at, "max_runtime.announce"));
+    restarts.or_else(lasts)
 }

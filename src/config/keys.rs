@@ -104,8 +104,10 @@ pub enum Kind {
     ExitCodes,
     /// A list of names of signals.
     Signals,
-    /// A duration, or a table of it and its jitter.
+    /// A duration, or a table of it, its jitter and what is typed before.
     MaxRuntime,
+    /// A duration, or a table of it and what follows.
+    LogSilence,
     /// Times of day and lines of cron, perhaps in a table with their zone.
     Calendar,
     /// The same, and in the table perhaps lines that announce those times.
@@ -177,7 +179,8 @@ impl Kind {
             Self::Texts | Self::Tags => "list of texts".to_owned(),
             Self::ExitCodes => "list of exit codes".to_owned(),
             Self::Signals => "list of names of signals".to_owned(),
-            Self::MaxRuntime => "duration, or table of `after` and `jitter`".to_owned(),
+            Self::LogSilence => "duration, or table of `after` and `then`".to_owned(),
+            Self::MaxRuntime => "duration, or table of `after`, `jitter` and `announce`".to_owned(),
             Self::Calendar => "time, list of times, or table of `at` and `zone`".to_owned(),
             Self::Restarts => {
                 "time, list of times, or table of `at`, `zone` and `announce`".to_owned()

@@ -36,6 +36,7 @@ mod read;
 mod rule;
 mod rule_command;
 mod secrets;
+mod silence;
 mod source;
 mod stops;
 mod syntax;

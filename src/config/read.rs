@@ -10,7 +10,7 @@ use super::fault::{Fault, Wrong, shown, wrong};
 use super::keys::{Key, Kind};
 use super::source::{At, Sources};
 use super::syntax::{Node, Value};
-use super::{announce, lists, os, policy, rule, secrets, stops, timing};
+use super::{announce, lists, os, policy, rule, secrets, silence, stops, timing};
 use crate::limits;
 use crate::model::calendar::Calendar;
 use crate::model::needs::Condition;
@@ -18,6 +18,7 @@ use crate::model::os::Limit;
 use crate::model::pattern::Pattern;
 use crate::model::program::Signal;
 use crate::model::rule::Rule;
+use crate::model::log_silence::LogSilence;
 use crate::model::stop::StopStep;
 use crate::model::timing::Announcement;
 use crate::model::timing::MaxRuntime;
@@ -56,7 +57,9 @@ pub(super) enum Typed {
     Stops(Vec<StopStep>),
     ExitCodes(Vec<i32>),
     Signals(Vec<Signal>),
-    MaxRuntime(MaxRuntime),
+    /// The same, with what is typed before.
+    MaxRuntime(MaxRuntime, Vec<Announcement>),
+    LogSilence(LogSilence),
     Calendar(Calendar),
     /// A calendar, and what is typed before its times.
     Restarts(Calendar, Vec<Announcement>),
@@ -137,10 +140,9 @@ impl<'a> Reader<'a> {
             Kind::Tags => lists::tags(self, key, name, node),
             Kind::ExitCodes => lists::exit_codes(self, key, name, node),
             Kind::Signals => policy::signals(self, key, name, node),
+            Kind::LogSilence => silence::log_silence(self, key, name, node),
             Kind::MaxRuntime => timing::max_runtime(self, key, name, node),
-            Kind::Calendar => {
-                timing::calendar(self, (key, name), node, &["at", "zone"]).map(Typed::Calendar)
-            }
+            Kind::Calendar => timing::times(self, key, name, node),
             Kind::Restarts => announce::restarts(self, key, name, node),
             Kind::Rules => rule::rules(self, key, name, node),
             Kind::Variables => lists::variables(self, key, name, node),

@@ -12,8 +12,6 @@ use crate::limits;
 use crate::model::rule::{Comparison, Condition, Figure, Rule, RuleAct};
 use crate::text;
 
-/// Of later versions.
-const LATER_FIGURES: [&str; 2] = ["restarts", "log_silence"];
 const ACTS: [&str; 4] = ["alert", "restart", "stop", "exec"];
 /// What other tools call our figures.
 const OTHER_NAMES: [(&str, &str); 8] = [
@@ -84,13 +82,41 @@ fn rule(reader: &mut Reader<'_>, key: &Key, name: &str, node: &Node) -> Option<R
         return None;
     };
     let Acts { alert, act, .. } = done?;
-    Some(Rule {
+    let rule = Rule {
         when: when?,
         hold,
         alert,
         act,
         command: command?,
-    })
+    };
+    match rule.when.figure {
+        Figure::Restarts => of_restarts(reader, &inner, rule),
+        _ => Some(rule),
+    }
+}
+
+/// What is special about restarts: `for` is the time in which they are counted, and one more is no answer.
+fn of_restarts(reader: &mut Reader<'_>, inner: &Inner<'_>, rule: Rule) -> Option<Rule> {
+    if let (Some(RuleAct::Restart), Some(entry)) = (rule.act, inner.entry("do")) {
+        let w = wrong(
+            "a restart is no answer to restarts",
+            "\"alert\", \"exec\" or \"stop\"",
+        );
+        reader.fault(entry.node.at, &inner.full("do"), w);
+        return None;
+    }
+    if !rule.when.comparison.is_upper() {
+        let at = inner.entry("when")?.node.at;
+        let w = wrong("few restarts break no rule", "as \"restarts > 3\"");
+        reader.fault(at, &inner.full("when"), w);
+        return None;
+    }
+    let hold = if rule.hold.is_zero() {
+        limits::RULE_RESTARTS_WITHIN
+    } else {
+        rule.hold
+    };
+    Some(Rule { hold, ..rule })
 }
 
 /// What a broken rule does.
@@ -184,11 +210,6 @@ fn figure_of(name: &str) -> Result<Figure, Wrong> {
         return Ok(*figure);
     }
     let raw = shown(name);
-    if LATER_FIGURES.contains(&name) {
-        let all: Vec<&str> = known().collect();
-        let what = format!("{raw} is not available in this version");
-        return Err(wrong(what, all.join(", ")));
-    }
     let ours = OTHER_NAMES.iter().find(|(theirs, _)| *theirs == name);
     let right = ours
         .map(|(_, ours)| format!("jikimi calls it {}", shown(ours)))
@@ -217,6 +238,18 @@ fn threshold(figure: Figure, value: &str) -> Result<f64, Wrong> {
         Figure::Processes | Figure::Threads | Figure::Fds => {
             let whole = value.parse::<u32>().ok().map(f64::from);
             (whole, "a whole number, as \"fds > 1000\"")
+        }
+        Figure::Restarts => {
+            let whole = value.parse::<u32>().ok().map(f64::from);
+            let whole = whole.filter(|count| *count < limits::RULE_RESTARTS_KEPT as f64);
+            (
+                whole,
+                "a whole number, 1023 at the most, as \"restarts > 3\"",
+            )
+        }
+        Figure::LogSilence => {
+            let time = text::parse_duration(value).map(|time| time.as_secs_f64());
+            (time, "a duration, as \"log_silence > 5m\"")
         }
     };
     found.ok_or_else(|| {

@@ -159,8 +159,7 @@ pub(super) fn console(reader: &mut Reader<'_>, block: &Block) -> Console {
         return Console::Terminal;
     }
     let stops = fields.place(STOP_STDIN).map(|at| (at, "stop_stdin"));
-    let typed =
-        stops.or_else(|| super::announce::place(fields).map(|at| (at, "restart_at.announce")));
+    let typed = stops.or_else(|| super::announce::place(fields));
     match (fields.text_written(STDIN).as_deref(), typed) {
         (Some("null"), Some((at, key))) => {
             let w = wrong(

@@ -153,7 +153,8 @@ pub const KEYS: &[Key] = &[
     usual("program.*.restart_limit.then", words(&["cooldown", "fatal"]), r#""cooldown""#, "What giving up means: a long pause, or down until a person starts it."),
     usual("program.*.restart_limit.cooldown", SOME_TIME, r#""5m""#, "The long pause."),
     now("program.*.rule", Kind::Rules, r#"[{ when = "memory > 1.5GiB", for = "1m", do = ["alert", "restart"] }]"#, "What to do when its tree uses too much: `[[program.NAME.rule]]` for each."),
-    now("program.*.max_runtime", Kind::MaxRuntime, r#"{ after = "12h", jitter = 0.1 }"#, "A run that lasted this long is ended and the program started anew; with jitter up to that share earlier."),
+    now("program.*.max_runtime", Kind::MaxRuntime, r#"{ after = "12h", jitter = 0.1, announce = [{ before = "5m", line = "say restart in 5 minutes" }] }"#, "A run that lasted this long is ended and the program started anew; with jitter up to that share earlier; before it, the lines of `announce` are typed."),
+    now("program.*.log_silence", Kind::LogSilence, r#"{ after = "5m", then = "restart" }"#, "Writing nothing for so long is told, which is all with `then = \"alert\"` or a plain duration; with `\"restart\"` it is a failure that ends the run."),
     now("program.*.restart_at", Kind::Restarts, r#"{ at = "04:00", zone = "Asia/Seoul", announce = [{ before = "5m", line = "say restart in 5 minutes" }] }"#, "When what runs is restarted: times of day, or lines of cron as `\"0 4 * * mon\"`; the zone is the system's unless it is named; before it, the lines of `announce` are typed."),
     now("program.*.schedule", Kind::Calendar, r#"{ at = ["*/5 * * * *"], zone = "UTC" }"#, "When it is started, if it does not run then; for programs that end by themselves."),
     usual("program.*.recover_after", SOME_TIME, r#""5s""#, "Running this long ends an incident."),
@@ -191,7 +192,6 @@ pub const KEYS: &[Key] = &[
     later("program.*.logs", "Rotation and forwarding of its output."),
     later("program.*.pre_start", "Runs before each start."),
     later("program.*.watch", "Restarts when files change."),
-    later("program.*.log_silence", "Too long without output."),
     later("program.*.metrics.scrape", "Figures the program publishes."),
 
     now("target.*.kind", Kind::Choice { now: TARGET_KINDS, later: LATER_TARGET_KINDS }, r#""webhook""#, "Who is told, and how.").needed(),

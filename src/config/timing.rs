@@ -76,12 +76,12 @@ impl<'a> Inner<'a> {
     }
 }
 
-const LASTING: Kind = Kind::Duration {
+pub(super) const LASTING: Kind = Kind::Duration {
     min: Duration::from_millis(1),
     max: limits::CONFIG_DURATION_MAX,
 };
 
-/// `"12h"`, or `{ after = "12h", jitter = 0.1 }`.
+/// `"12h"`, or `{ after = "12h", jitter = 0.1, announce = […] }`.
 pub(super) fn max_runtime(
     reader: &mut Reader<'_>,
     key: &Key,
@@ -96,20 +96,33 @@ pub(super) fn max_runtime(
         let Typed::Duration(after) = reader.read(&plain, name, node)? else {
             return None;
         };
-        return Some(Typed::MaxRuntime(MaxRuntime { after, jitter: 0.0 }));
+        let max = MaxRuntime { after, jitter: 0.0 };
+        return Some(Typed::MaxRuntime(max, Vec::new()));
     }
-    let inner = Inner::new(reader, (key, name), node, &["after", "jitter"])?;
+    let inner = Inner::new(reader, (key, name), node, &["after", "jitter", "announce"])?;
     inner.need(reader, "after");
     let jitter = match inner.entry("jitter") {
         Some(_) => inner.read(reader, "jitter", Kind::Number { min: 0.0, max: 1.0 }),
         None => Some(Typed::Number(0.0)),
     };
+    let announce = super::announce::inner_announce(reader, key, name, node);
     match (inner.read(reader, "after", LASTING)?, jitter?) {
         (Typed::Duration(after), Typed::Number(jitter)) => {
-            Some(Typed::MaxRuntime(MaxRuntime { after, jitter }))
+            let max = MaxRuntime { after, jitter };
+            Some(Typed::MaxRuntime(max, announce?))
         }
         _ => None,
     }
+}
+
+/// A calendar that announces nothing.
+pub(super) fn times(
+    reader: &mut Reader<'_>,
+    key: &Key,
+    name: &str,
+    node: &Node,
+) -> Option<Typed> {
+    calendar(reader, (key, name), node, &["at", "zone"]).map(Typed::Calendar)
 }
 
 /// `"04:00"`, a list of such times and lines of cron, or `{ at = …, zone = "Asia/Seoul" }`; its table may have `keys`.
@@ -175,11 +188,10 @@ fn zone(reader: &mut Reader<'_>, key: &Key, name: &str, node: &Node) -> Option<T
 pub(super) fn timing(reader: &mut Reader<'_>, block: &Block) -> Timing {
     let fields = &block.fields;
     let (restart_at, announce) = super::announce::planned(fields);
+    let (max_runtime, max_announce) = super::announce::lasting(fields);
     let timing = Timing {
-        max_runtime: match fields.written("program.*.max_runtime") {
-            Some(Typed::MaxRuntime(max)) => Some(*max),
-            _ => None,
-        },
+        max_runtime,
+        max_announce,
         restart_at,
         announce,
         schedule: fields.calendar("program.*.schedule"),

@@ -18,6 +18,7 @@ mod batch;
 mod derive;
 mod ends;
 mod follow;
+mod heard;
 pub mod holder;
 pub mod index;
 mod inputs;
@@ -70,6 +71,7 @@ pub use self::scan::RecordSink;
 pub use self::screen::{Screen, recent};
 pub use self::segments::Source;
 
+use self::heard::Heard;
 use self::lookout::Lookout;
 use self::pipes::PipeDir;
 use self::ptys::Masters;
@@ -172,6 +174,7 @@ struct Inner {
     was_full: Arc<AtomicBool>,
     finish_by: Arc<Deadline>,
     lookout: Lookout,
+    heard: Heard,
     threads: Mutex<Option<Threads>>,
 }
 
@@ -332,6 +335,17 @@ impl Logs {
     /// Nobody waits for a line of `run` any more.
     pub fn await_no_line(&self, run: RunId) {
         self.0.lookout.end(run);
+    }
+
+    /// When `run` last wrote something, or its pipes were taken on; none when it has no pipe any more.
+    #[must_use]
+    pub fn last_output(&self, run: RunId) -> Option<Mono> {
+        self.0.heard.last(run)
+    }
+
+    /// Calls `heard` once when `run` writes, at once if it did after `since`. It must not wait.
+    pub fn await_output(&self, run: RunId, since: Mono, heard: Box<dyn FnOnce() + Send>) {
+        self.0.heard.await_next(run, since, heard);
     }
 
     /// The last `n` lines of `run`, clean and short, errors first in importance. Waits for the pump

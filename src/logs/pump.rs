@@ -11,12 +11,14 @@ use std::io;
 use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::event::{Timespec, epoll};
 use rustix::io::Errno;
 use rustix::pipe::{fcntl_getpipe_size, fcntl_setpipe_size};
 
+use super::heard::{Ear, Heard};
 use super::index::{Entry, IndexWriter, Mark};
 use super::pipes::{PipeDir, PipeId};
 use super::progress::Progress;
@@ -61,6 +63,7 @@ struct Pipe {
     capacity: usize,
     /// What its bytes come from, if that is a terminal.
     terminal: Option<terminals::Terminal>,
+    ear: Arc<Ear>,
 }
 
 struct Flow {
@@ -86,6 +89,8 @@ pub(super) struct Pump {
     grown: usize,
     told_at: Option<Mono>,
     readers: Vec<Progress>,
+    /// When each run last wrote.
+    pub(super) heard: Heard,
     notices: Vec<Notice>,
     closed: Vec<PipeId>,
     totals: Totals,
@@ -125,6 +130,7 @@ impl Pump {
             grown: 0,
             told_at: None,
             readers,
+            heard: Heard::default(),
             notices: Vec::new(),
             closed: Vec::new(),
             totals: Totals::default(),
@@ -189,6 +195,7 @@ impl Pump {
             fd,
             capacity,
             terminal,
+            ear: self.heard.ear(run),
         };
         self.pipes.insert(token, pipe);
         self.mark(&source, run, mark);
@@ -362,6 +369,7 @@ impl Pump {
         let spliced = flow.segment.splice(&pipe.fd, limits::PIPE_BYTES_GROWN);
         match spliced {
             Spliced::Moved { bytes, len } => {
+                pipe.ear.note(clock::mono());
                 self.grew(&source, Some(run), len - bytes as u64..len);
                 Visit::Moved(bytes)
             }
@@ -439,6 +447,8 @@ impl Pump {
             }
         }
         self.totals.pipes_closed += 1;
+        drop(pipe.ear);
+        self.heard.forget(pipe.id.run);
         self.closed.push(pipe.id);
     }
 }

@@ -46,6 +46,7 @@ pub(super) fn start(setup: Setup) -> io::Result<(Logs, Started)> {
         masters.insert(id, master);
     }
     let mut pump = Pump::new(state_dir, readers)?.with_terminals(masters.clone());
+    let heard = pump.heard.clone();
     let adopted = adopt(&mut pump, taken.pipes)?;
     pipes.sweep_inputs();
     pipes.sweep_notify();
@@ -78,6 +79,7 @@ pub(super) fn start(setup: Setup) -> io::Result<(Logs, Started)> {
         was_full,
         finish_by,
         lookout,
+        heard,
         threads: Mutex::new(Some(threads)),
     };
     Ok((Logs(Arc::new(inner)), started))

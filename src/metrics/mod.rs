@@ -9,6 +9,7 @@
 pub mod host;
 pub mod proc;
 mod pulse;
+mod restarts;
 pub mod ring;
 pub mod rule;
 pub mod sampler;

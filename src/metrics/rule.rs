@@ -6,11 +6,13 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
+use super::restarts::{self, Restarts, Turn};
 use crate::clock::Mono;
 use crate::ids::RunId;
 use crate::model::name::InstanceName;
-use crate::model::rule::{Condition, Rule};
+use crate::model::rule::{Condition, Figure, Rule};
 use crate::model::sample::Sample;
 
 /// The share of the threshold by which a figure must keep a rule that has fired.
@@ -99,42 +101,83 @@ impl Watched {
     }
 }
 
+/// A run, its rules, and what supervision counts of its instance.
+#[derive(Clone, Debug)]
+pub struct Ruled {
+    /// Which run.
+    pub run: RunId,
+    /// Restarts of the instance in all.
+    pub restarts: u64,
+    /// What is asked of it.
+    pub rules: Arc<[Rule]>,
+}
+
 /// The rules of all runs.
 #[derive(Clone, Debug, Default)]
-pub struct Rules(HashMap<InstanceName, Watched>);
+pub struct Rules {
+    runs: HashMap<InstanceName, Watched>,
+    /// Of instances with rules about that.
+    restarts: HashMap<InstanceName, Restarts>,
+}
 
 impl Rules {
-    /// From now on `rules` are those of `run`, whatever was before. Gives the turns of what had fired and is no more.
-    pub fn watch(&mut self, instance: InstanceName, run: RunId, rules: Arc<[Rule]>) -> Vec<Turned> {
+    /// From now on these are the rules of that run, whatever was before. Gives the turns of what had fired and is no
+    /// more, and of rules about restarts.
+    pub fn watch(&mut self, instance: InstanceName, of: Ruled, now: Mono) -> Vec<Turned> {
+        let mut turned = self.count(&instance, &of, now);
+        let Ruled { run, rules, .. } = of;
         let is_same = self
-            .0
+            .runs
             .get(&instance)
             .is_some_and(|watched| watched.run == run && watched.rules == rules);
         if is_same {
-            return Vec::new();
+            return turned;
         }
-        let ended = self.end(&instance);
+        turned.extend(self.end(&instance));
         if !rules.is_empty() {
             let began = Watched {
                 run,
                 watches: vec![Watch::default(); rules.len()],
                 rules,
             };
-            self.0.insert(instance, began);
+            self.runs.insert(instance, began);
         }
-        ended
+        turned
+    }
+
+    /// Counts the restarts of an instance that has rules about them.
+    fn count(&mut self, instance: &InstanceName, of: &Ruled, now: Mono) -> Vec<Turned> {
+        let rules = restarts::those_of(&of.rules);
+        if rules.is_empty() {
+            return self.forget(instance);
+        }
+        let new = || Restarts::new(of.run, of.restarts);
+        let restarts = self.restarts.entry(instance.clone()).or_insert_with(new);
+        restarts.begin(of.run, of.restarts, now);
+        let mut turns = restarts.configure(rules);
+        turns.extend(restarts.look(now));
+        told(instance, restarts, turns)
+    }
+
+    /// The instance left the configuration, or has no rules about restarts any more.
+    pub fn forget(&mut self, instance: &InstanceName) -> Vec<Turned> {
+        let Some(mut restarts) = self.restarts.remove(instance) else {
+            return Vec::new();
+        };
+        let turns = restarts.configure(Vec::new());
+        told(instance, &restarts, turns)
     }
 
     /// The run has ended. A late word about an earlier run changes nothing.
     pub fn unwatch(&mut self, instance: &InstanceName, run: RunId) -> Vec<Turned> {
-        match self.0.get(instance) {
+        match self.runs.get(instance) {
             Some(watched) if watched.run == run => self.end(instance),
             Some(_) | None => Vec::new(),
         }
     }
 
     fn end(&mut self, instance: &InstanceName) -> Vec<Turned> {
-        let Some(mut watched) = self.0.remove(instance) else {
+        let Some(mut watched) = self.runs.remove(instance) else {
             return Vec::new();
         };
         let fired: Vec<usize> = (0..watched.watches.len())
@@ -147,16 +190,25 @@ impl Rules {
             .collect()
     }
 
-    /// Takes a sample; the rules that turned with it.
-    pub fn take(&mut self, sample: &Sample, now: Mono) -> Vec<Turned> {
-        let watched = self.0.get_mut(&sample.instance);
+    /// Takes a sample, and how long the run had written nothing then; the rules that turned with it.
+    pub fn take(&mut self, sample: &Sample, silence: Option<Duration>, now: Mono) -> Vec<Turned> {
+        let watched = self.runs.get_mut(&sample.instance);
         let Some(watched) = watched.filter(|watched| watched.run == sample.run) else {
             return Vec::new();
         };
         let mut turned = Vec::new();
+        if let Some(restarts) = self.restarts.get_mut(&sample.instance) {
+            let turns = restarts.look(now);
+            turned.extend(told(&sample.instance, restarts, turns));
+        }
         for at in 0..watched.watches.len() {
             let rule = &watched.rules[at];
-            let value = rule.when.figure.of(&sample.figures);
+            let figure = rule.when.figure;
+            let silence = silence.filter(|_| figure == Figure::LogSilence);
+            let measured = figure.of(&sample.figures);
+            let Some(value) = measured.or(silence.map(|silence| silence.as_secs_f64())) else {
+                continue;
+            };
             if watched.watches[at].take(rule, value, now) {
                 turned.push(watched.turned(&sample.instance, at, Some(value)));
             }
@@ -165,13 +217,23 @@ impl Rules {
     }
 }
 
+fn told(instance: &InstanceName, of: &Restarts, turns: Vec<Turn>) -> Vec<Turned> {
+    let told = |turn: Turn| Turned {
+        instance: instance.clone(),
+        run: of.run(),
+        rule: turn.rule,
+        has_fired: turn.has_fired,
+        value: turn.value,
+    };
+    turns.into_iter().map(told).collect()
+}
+
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
 
     use super::*;
     use crate::clock::Wall;
-    use crate::model::rule::{Comparison, Figure};
+    use crate::model::rule::Comparison;
     use crate::model::sample::Figures;
 
     fn rule(comparison: Comparison, threshold: f64, hold: u64) -> Rule {
@@ -185,6 +247,14 @@ mod tests {
             alert: true,
             act: None,
             command: None,
+        }
+    }
+
+    fn ruled(run: RunId, rules: &Arc<[Rule]>) -> Ruled {
+        Ruled {
+            run,
+            restarts: 0,
+            rules: Arc::clone(rules),
         }
     }
 
@@ -284,20 +354,75 @@ mod tests {
             },
         };
         let now = Mono::default();
-        assert!(rules.watch(web.clone(), run, Arc::clone(&both)).is_empty());
-        assert_eq!(rules.take(&sample(run, 15), now).len(), 1);
-        assert!(rules.take(&sample(next, 25), now).is_empty(), "no such run");
+        assert!(rules.watch(web.clone(), ruled(run, &both), now).is_empty());
+        assert_eq!(rules.take(&sample(run, 15), None, now).len(), 1);
+        assert!(
+            rules.take(&sample(next, 25), None, now).is_empty(),
+            "no such run"
+        );
         // Said again, as a reload does, it changes nothing.
-        assert!(rules.watch(web.clone(), run, Arc::clone(&both)).is_empty());
+        assert!(rules.watch(web.clone(), ruled(run, &both), now).is_empty());
         assert!(rules.unwatch(&web, next).is_empty());
         let cleared = rules.unwatch(&web, run);
         assert_eq!(cleared.len(), 1);
         assert!(!cleared[0].has_fired && cleared[0].value.is_none());
-        rules.watch(web.clone(), next, both);
+        rules.watch(web.clone(), ruled(next, &both), now);
         assert!(
-            rules.take(&sample(run, 25), now).is_empty(),
+            rules.take(&sample(run, 25), None, now).is_empty(),
             "a late sample"
         );
-        assert_eq!(rules.take(&sample(next, 25), now).len(), 2);
+        assert_eq!(rules.take(&sample(next, 25), None, now).len(), 2);
+    }
+
+    #[test]
+    fn a_silence_breaks_its_rule_and_restarts_outlive_the_runs_they_are_about() {
+        let mut rules = Rules::default();
+        let web = InstanceName::single("web");
+        let of = |figure, threshold, hold| Rule {
+            when: Condition {
+                figure,
+                comparison: Comparison::Above,
+                threshold,
+            },
+            ..rule(Comparison::Above, 0.0, hold)
+        };
+        let both: Arc<[Rule]> = [
+            of(Figure::LogSilence, 60.0, 0),
+            of(Figure::Restarts, 1.0, 600),
+        ]
+        .into();
+        let at = |seconds| Mono::default() + Duration::from_secs(seconds);
+        let sample = |run| Sample {
+            instance: web.clone(),
+            run,
+            time: Wall::default(),
+            figures: Figures::default(),
+        };
+        let (mut fired, mut latest) = (Vec::new(), RunId::new());
+        for (restarts, second) in [(5, 0), (6, 10), (7, 20), (8, 30)] {
+            latest = RunId::new();
+            let ruled = Ruled {
+                restarts,
+                ..ruled(latest, &both)
+            };
+            let turned = rules.watch(web.clone(), ruled, at(second));
+            fired.extend(turned.into_iter().map(|turned| (second, turned.has_fired)));
+            assert!(rules.take(&sample(latest), None, at(second)).is_empty());
+            if restarts < 8 {
+                assert!(
+                    rules.unwatch(&web, latest).is_empty(),
+                    "it is not over with the run"
+                );
+            }
+        }
+        assert_eq!(fired, [(20, true)]);
+        let quiet = |seconds| Some(Duration::from_secs(seconds));
+        assert!(rules.take(&sample(latest), quiet(60), at(90)).is_empty());
+        let stalled = rules.take(&sample(latest), quiet(61), at(91));
+        assert!(stalled.len() == 1 && stalled[0].has_fired);
+        let wrote = rules.take(&sample(latest), quiet(1), at(95));
+        assert!(wrote.len() == 1 && !wrote[0].has_fired);
+        let past = rules.take(&sample(latest), quiet(1), at(700));
+        assert!(past.len() == 1 && !past[0].has_fired && past[0].value == Some(0.0));
     }
 }

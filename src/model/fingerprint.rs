@@ -104,6 +104,7 @@ fn parts(spec: &ProgramSpec) -> Parts {
         metrics_interval,
         timing,
         health,
+        silence,
         rules,
     } = spec;
     let mut parts = Parts::default();
@@ -143,9 +144,10 @@ fn parts(spec: &ProgramSpec) -> Parts {
     parts.live("tags", tags);
     parts.live("metrics.interval", metrics_interval);
     parts.live("rule", rules);
-    parts.live("max_runtime", &timing.max_runtime);
+    parts.live("max_runtime", &(&timing.max_runtime, &timing.max_announce));
     parts.live("restart_at", &(&timing.restart_at, &timing.announce));
     parts.live("schedule", &timing.schedule);
+    parts.live("log_silence", silence);
     parts.live("start_timeout", &health.start_timeout);
     parts.live("readiness", &(&health.readiness, &health.ready_line));
     parts.live("liveness", &health.liveness);

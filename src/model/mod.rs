@@ -15,6 +15,7 @@ pub mod incident;
 pub mod language;
 pub mod living;
 pub mod log;
+pub mod log_silence;
 pub mod name;
 pub mod needs;
 pub mod os;

@@ -14,6 +14,7 @@ use super::name::InstanceName;
 use super::needs::Needs;
 use super::os::OsSettings;
 use super::rule::Rule;
+use super::log_silence::LogSilence;
 use super::stop::StopPlan;
 use super::timing::Timing;
 
@@ -68,6 +69,8 @@ pub struct ProgramSpec {
     pub os: OsSettings,
     /// What its health is judged by.
     pub health: HealthSettings,
+    /// How long it may write nothing.
+    pub silence: Option<LogSilence>,
 }
 
 impl ProgramSpec {
@@ -147,6 +150,7 @@ impl ProgramSpec {
             rules: Arc::from([]),
             os: OsSettings::default(),
             health: HealthSettings::default(),
+            silence: None,
         }
     }
 }

@@ -41,17 +41,21 @@ figures! {
     Read = "read";
     /// Bytes a second written to storage.
     Write = "write";
+    /// Restarts of the instance within the time that the rule says.
+    Restarts = "restarts";
+    /// Seconds since it last wrote something.
+    LogSilence = "log_silence";
 }
 
 impl Figure {
-    /// Its value in a sample.
+    /// Its value in a sample; none of one that is not measured.
     #[must_use]
     #[expect(
         clippy::cast_precision_loss,
         reason = "compared with thresholds people wrote"
     )]
-    pub fn of(self, figures: &Figures) -> f64 {
-        match self {
+    pub fn of(self, figures: &Figures) -> Option<f64> {
+        Some(match self {
             Self::Cpu => figures.cpu_percent,
             Self::Memory => figures.memory_bytes as f64,
             Self::Processes => f64::from(figures.processes),
@@ -59,7 +63,8 @@ impl Figure {
             Self::Fds => f64::from(figures.open_files),
             Self::Read => figures.read_bytes as f64,
             Self::Write => figures.write_bytes as f64,
-        }
+            Self::Restarts | Self::LogSilence => return None,
+        })
     }
 
     /// `value` as people read it: `1.5 GiB`, `130%`, `12`.
@@ -75,7 +80,10 @@ impl Figure {
             Self::Cpu => format!("{}%", (value * 10.0).round() / 10.0),
             Self::Memory => size(),
             Self::Read | Self::Write => format!("{}/s", size()),
-            Self::Processes | Self::Threads | Self::Fds => format!("{value}"),
+            Self::Processes | Self::Threads | Self::Fds | Self::Restarts => format!("{value}"),
+            Self::LogSilence => {
+                text::duration(Duration::try_from_secs_f64(value).unwrap_or(Duration::MAX))
+            }
         }
     }
 }
@@ -173,7 +181,7 @@ pub struct RuleCommand {
 pub struct Rule {
     /// What breaks it.
     pub when: Condition,
-    /// For so long without a break.
+    /// For so long without a break; of `restarts` the time in which they are counted.
     pub hold: Duration,
     /// People are told, as of a warning.
     pub alert: bool,
@@ -194,10 +202,11 @@ impl Rule {
         } = self.when;
         let (name, value) = (figure.as_str(), figure.words(value));
         let (sign, threshold) = (comparison.sign(), figure.words(threshold));
-        let hold = if self.hold.is_zero() {
-            String::new()
-        } else {
-            format!(" for {}", text::duration(self.hold))
+        let hold = text::duration(self.hold);
+        let hold = match figure {
+            _ if self.hold.is_zero() => String::new(),
+            Figure::Restarts => format!(" within {hold}"),
+            _ => format!(" for {hold}"),
         };
         format!("{name} {value} {sign} {threshold}{hold}")
     }

@@ -11,6 +11,8 @@ use crate::ids::RunId;
 pub struct Timing {
     /// How long a run may last.
     pub max_runtime: Option<MaxRuntime>,
+    /// What is typed before that, the longest before it first.
+    pub max_announce: Vec<Announcement>,
     /// When what runs is ended and started anew.
     pub restart_at: Option<Calendar>,
     /// What is typed before that, the longest before it first.

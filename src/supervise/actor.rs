@@ -240,6 +240,7 @@ impl Actor {
             }
             self.expire(slot, now);
             self.tick_vitals(slot, now);
+            self.tick_silence(slot, now);
             self.tick_notify(slot, now);
             self.tick_halt(slot, now);
         }

@@ -138,6 +138,7 @@ impl Actor {
             interval: self.slots[slot].spec.metrics_interval,
             rules: Arc::clone(&self.slots[slot].spec.rules),
             spec: Arc::clone(&self.slots[slot].spec),
+            restarts: self.slots[slot].instance.history.restarts,
         });
     }
 }

@@ -14,6 +14,7 @@ pub mod board;
 mod console;
 mod dependents;
 mod halted;
+mod herald;
 mod idle;
 mod keys;
 mod launch;
@@ -28,6 +29,7 @@ mod requests;
 mod schedule;
 pub mod signs;
 mod slot;
+mod stalled;
 mod tell;
 mod timing;
 mod tree;
@@ -46,7 +48,7 @@ use std::time::Duration;
 
 use crossbeam::channel::{Sender, bounded};
 
-use crate::clock::Wall;
+use crate::clock::{Mono, Wall};
 use crate::ids::RunId;
 use crate::limits;
 use crate::model::command::{PokeRequest, VerbRequest};
@@ -122,6 +124,12 @@ pub trait Ports: Send {
     fn probe(&self, probed: Probed);
     /// Ask no probe of this run any more.
     fn unprobe(&self, run: RunId);
+    /// When the run last wrote something; none when that is not known.
+    fn last_output(&self, _run: RunId) -> Option<Mono> {
+        None
+    }
+    /// Say with [`Signs::wrote`] when the run writes, at once if it did after `since`.
+    fn await_output(&self, _run: RunId, _since: Mono) {}
 }
 
 /// The writing ends of a run's pipes.
@@ -174,6 +182,8 @@ pub struct Measured {
     pub rules: Arc<[Rule]>,
     /// The program's definition.
     pub spec: Arc<ProgramSpec>,
+    /// Restarts of the instance so far.
+    pub restarts: u64,
 }
 
 /// What a supervisor that did not end cleanly left behind.

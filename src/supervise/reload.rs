@@ -201,6 +201,9 @@ impl Actor {
         if old.health != spec.health {
             self.attend_anew(at);
         }
+        if old.silence != spec.silence {
+            self.judge_silence_anew(at);
+        }
         self.touch(at);
         at
     }
@@ -292,6 +295,7 @@ impl Actor {
                 interval: slot.spec.metrics_interval,
                 rules: Arc::clone(&slot.spec.rules),
                 spec: Arc::clone(&slot.spec),
+                restarts: slot.instance.history.restarts,
             });
         }
     }

@@ -2,7 +2,7 @@
 //! taken out. Putting something in waits for nobody, and of several words about one thing the last one stands, so
 //! that it needs no more room than there are runs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -35,6 +35,8 @@ pub struct Signs(Arc<LetterBox>);
 
 struct LetterBox {
     waiting: Mutex<BTreeMap<About, Sign>>,
+    /// Runs that wrote what was waited for.
+    wrote: Mutex<BTreeSet<RunId>>,
     bell: Arc<OwnedFd>,
 }
 
@@ -47,6 +49,7 @@ impl Signs {
         let bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
         Ok(Self(Arc::new(LetterBox {
             waiting: Mutex::default(),
+            wrote: Mutex::default(),
             bell: Arc::new(bell),
         })))
     }
@@ -56,6 +59,17 @@ impl Signs {
         self.0.waiting.lock().insert(about, sign);
         // EAGAIN means the counter is full: the actor is as good as woken.
         let _ = rustix::io::write(&*self.0.bell, &1_u64.to_ne_bytes());
+    }
+
+    /// The run wrote something, which was waited for.
+    pub fn wrote(&self, run: RunId) {
+        self.0.wrote.lock().insert(run);
+        let _ = rustix::io::write(&*self.0.bell, &1_u64.to_ne_bytes());
+    }
+
+    /// The runs that did.
+    pub(super) fn take_wrote(&self) -> BTreeSet<RunId> {
+        std::mem::take(&mut self.0.wrote.lock())
     }
 
     /// What wakes the actor; it is woken by the same for everything else.

@@ -8,8 +8,10 @@ use std::time::Duration;
 use super::board::InstanceView;
 use super::console::Console;
 use super::halted::Halt;
+use super::herald::Herald;
 use super::launch::Launching;
 use super::machine::health::Vitals;
+use super::machine::silence::Silence;
 use super::machine::{Down, Input, Instance, State};
 use super::notify::Notify;
 use super::poke::Signalled;
@@ -23,7 +25,7 @@ use crate::model::command::VerbResult;
 use crate::model::name::InstanceName;
 use crate::model::program::{LimitAction, ProgramSpec};
 use crate::model::record::InstanceState;
-use crate::model::status::{Desired, PhaseName};
+use crate::model::status::{Desired, Health, PhaseName};
 use crate::model::stop::StopProgress;
 use crate::procfs;
 
@@ -38,6 +40,10 @@ pub(super) struct Slot {
     pub live: Option<Live>,
     /// How its latest run does.
     pub vitals: Option<Vitals>,
+    /// How long the run that is up has written nothing.
+    pub silence: Option<Silence>,
+    /// What was typed before its time is over.
+    pub herald: Herald,
     /// The run that was ready when an earlier supervisor was killed.
     pub was_ready: Option<RunId>,
     /// Who asked for what is under way.
@@ -136,6 +142,8 @@ impl Slot {
             instance: Instance::new(),
             live: None,
             vitals: None,
+            silence: None,
+            herald: Herald::default(),
             was_ready: None,
             asked_by: None,
             signalled: None,
@@ -195,6 +203,7 @@ impl Slot {
             self.launch_until(),
             self.halt_deadline(),
             self.vitals().and_then(Vitals::deadline),
+            self.silence_deadline(),
             self.live
                 .as_ref()
                 .and_then(|live| live.notify.as_ref()?.deadline()),
@@ -305,7 +314,7 @@ impl Slot {
             desired: self.instance.desired,
             phase,
             ready: phase == PhaseName::Running && self.vitals().is_none_or(Vitals::is_ready),
-            health: self.vitals().map(Vitals::health).unwrap_or_default(),
+            health: self.health(),
             pid: self.pid(),
             run: live.map(|live| live.root.run),
             started_at: live.map(|live| live.since),
@@ -331,6 +340,13 @@ impl Slot {
             | State::Stopping(_) => return None,
         };
         self.vitals.as_ref().filter(|vitals| vitals.run() == *run)
+    }
+
+    fn health(&self) -> Health {
+        match self.stall() {
+            Some(_) => Health::Unhealthy,
+            None => self.vitals().map(Vitals::health).unwrap_or_default(),
+        }
     }
 
     fn retry_at(&self) -> Option<Mono> {
@@ -362,7 +378,8 @@ impl Slot {
             }
             State::Running { .. } => self
                 .halted()
-                .or_else(|| self.vitals().and_then(Vitals::cause)),
+                .or_else(|| self.vitals().and_then(Vitals::cause))
+                .or_else(|| self.stall()),
             State::Starting { .. } => self.halted(),
             State::Down(Down::Stopped) | State::Spawning | State::Stopping(_) => None,
         }

@@ -26,14 +26,31 @@ impl Slot {
     }
 }
 
+impl Slot {
+    /// When there is next something to do about that.
+    fn next_of_expiry(&self) -> Option<Mono> {
+        let (run, at) = self.expiry()?;
+        let line = self.herald.next(&self.spec.timing.max_announce, (run, at));
+        Some(line.map_or(at, |line| line.min(at)))
+    }
+}
+
 impl Actor {
-    /// When the first of the runs that are up has lasted as long as it may.
+    /// Types what announces the end of a run whose time is over then, if it is time.
+    fn count_down_to(&mut self, slot: usize, until: (RunId, Mono), now: Mono) {
+        let spec = std::sync::Arc::clone(&self.slots[slot].spec);
+        let lines = &spec.timing.max_announce;
+        for line in &lines[self.slots[slot].herald.look(lines, until, now)] {
+            self.announce(slot, &line.line);
+        }
+    }
+
+    /// When the first of the runs that are up has lasted as long as it may, or is to be told that it soon will have.
     pub(super) fn next_expiry(&self) -> Option<Mono> {
         if self.stop.is_some() {
             return None;
         }
-        let expiries = self.slots.iter().filter_map(Slot::expiry);
-        expiries.map(|(_, at)| at).min()
+        self.slots.iter().filter_map(Slot::next_of_expiry).min()
     }
 
     /// Ends the run of a slot if its time is over. Not while everything is being stopped: what still runs then is
@@ -42,7 +59,11 @@ impl Actor {
         let Some((run, at)) = self.slots[slot].expiry() else {
             return;
         };
-        if at > now || self.stop.is_some() {
+        if self.stop.is_some() {
+            return;
+        }
+        if at > now {
+            self.count_down_to(slot, (run, at), now);
             return;
         }
         let max = self.slots[slot].spec.timing.max_runtime;

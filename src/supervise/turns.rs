@@ -16,7 +16,7 @@ use crate::limits;
 use crate::model::event::{Event, EventKind, Facts, Severity};
 use crate::model::name::InstanceName;
 use crate::model::record::Record;
-use crate::model::rule::{Rule, RuleAct};
+use crate::model::rule::{Figure, Rule, RuleAct};
 use crate::model::trigger::{Demand, Trigger};
 
 /// A rule that turned.
@@ -103,10 +103,12 @@ impl Actor {
         }
     }
 
-    /// Does what the rule says, if its run is still there.
+    /// Does what the rule says, if its run is still there; a rule about restarts is about all of them.
     fn act_on(&mut self, turn: &Turn) {
+        // One that ends at once has none left when the word on its restarts comes.
+        let is_of_any = turn.rule.when.figure == Figure::Restarts;
         let is_its = |slot: &super::slot::Slot| {
-            slot.name == turn.instance && slot.instance.run() == Some(turn.run)
+            slot.name == turn.instance && (is_of_any || slot.instance.run() == Some(turn.run))
         };
         let Some(slot) = self.slots.iter().position(is_its) else {
             return;

@@ -31,6 +31,7 @@ impl Actor {
     /// Lets the health of the slot's run follow what happens to it. Gives back what is to be told: that a start
     /// is confirmed does not say yet that the run is ready.
     pub(super) fn attend(&mut self, slot: usize, notice: Notice) -> Option<Notice> {
+        self.follow_silence(slot, &notice);
         match &notice {
             Notice::Started(run) => {
                 let settings = &self.slots[slot].spec.health;
@@ -133,6 +134,9 @@ impl Actor {
             let reactions = self.take_sign(slot, sign);
             self.react(slot, reactions);
             self.touch(slot);
+        }
+        for run in self.signs.take_wrote() {
+            self.wrote_again(run);
         }
     }
 

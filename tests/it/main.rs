@@ -15,6 +15,7 @@ mod heartbeat;
 mod incidents;
 mod live_probes;
 mod log_lines;
+mod log_silence;
 mod metrics;
 mod notifications;
 mod notify_socket;

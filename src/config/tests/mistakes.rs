@@ -76,9 +76,9 @@ no_restart_exit_codes = [78, 300]
 max_runtime = 12
     15: program.web.max_runtime: a duration needs a unit: "12s" for seconds, or ms, m, h, d, w
 max_runtime = true
-    15: program.web.max_runtime: true or false cannot stand here: for example max_runtime = { after = "12h", jitter = 0.1 }
+    15: program.web.max_runtime: true or false cannot stand here: for example max_runtime = { after = "12h", jitter = 0.1, announce = [{ before = "5m", line = "say restart in 5 minutes" }] }
 max_runtime = { jitter = 0.1 }
-    15: program.web.max_runtime.after: it is missing: for example max_runtime = { after = "12h", jitter = 0.1 }
+    15: program.web.max_runtime.after: it is missing: for example max_runtime = { after = "12h", jitter = 0.1, announce = [{ before = "5m", line = "say restart in 5 minutes" }] }
 max_runtime = { after = "1h", jitter = 2 }
     40: program.web.max_runtime.jitter: 2 is out of range: a number from 0 to 1
 max_runtime = { after = "1h", jiter = 0.1 }
@@ -91,8 +91,24 @@ rule = [{ when = "memry > 1GiB" }]
     18: program.web.rule.when: "memry" is no figure: did you mean "memory"?
 rule = [{ when = "rss > 1GiB" }]
     18: program.web.rule.when: "rss" is no figure: jikimi calls it "memory"
-rule = [{ when = "restarts > 3" }]
-    18: program.web.rule.when: "restarts" is not available in this version: cpu, memory, processes, threads, fds, read, write
+rule = [{ when = "restarts > many" }]
+    18: program.web.rule.when: "many" is no value of restarts: a whole number, 1023 at the most, as "restarts > 3"
+rule = [{ when = "restarts < 3" }]
+    18: program.web.rule.when: few restarts break no rule: as "restarts > 3"
+rule = [{ when = "restarts > 3", do = ["restart"] }]
+    39: program.web.rule.do: a restart is no answer to restarts: "alert", "exec" or "stop"
+rule = [{ when = "log_silence > 5" }]
+    18: program.web.rule.when: "5" is no value of log_silence: a duration, as "log_silence > 5m"
+log_silence = 5
+    15: program.web.log_silence: a duration needs a unit: "5s" for seconds, or ms, m, h, d, w
+log_silence = { then = "restart" }
+    15: program.web.log_silence.after: it is missing: for example log_silence = { after = "5m", then = "restart" }
+log_silence = { after = "5m", then = "stop" }
+    38: program.web.log_silence.then: "stop" is none of its values: "alert", "restart"
+log_silence = true
+    15: program.web.log_silence: true or false cannot stand here: for example log_silence = { after = "5m", then = "restart" }
+max_runtime = { after = "1h", announce = [] }
+    42: program.web.max_runtime.announce: the list is empty: 1 to 32 lines
 rule = [{ when = "memory 1GiB" }]
     18: program.web.rule.when: "memory 1GiB" compares nothing: a figure, > or <, and a value, as "memory > 1.5GiB"
 rule = [{ when = "memory > lots" }]
@@ -260,7 +276,7 @@ kill_timeout = 10
 uid = 0
     1: program.web.uid: unknown key: jikimi calls it "user"
 "\u001b[2J" = 1
-    1: program.web."\x1b[2J": unknown key: here stand command, shell, directory, environment, environment_clear, env_file, instances, autostart, restart, success_exit_codes, success_signals, no_restart_exit_codes, no_restart_signals, start_confirm, stop_signal, stop_timeout, stop_stdin, depends_on, restart_with, backoff, restart_limit, rule, max_runtime, restart_at, schedule, recover_after, tags, metrics, readiness, start_timeout, liveness, stdin, user, group, supplementary_groups, umask, nice, rlimits, terminal, new_session
+    1: program.web."\x1b[2J": unknown key: here stand command, shell, directory, environment, environment_clear, env_file, instances, autostart, restart, success_exit_codes, success_signals, no_restart_exit_codes, no_restart_signals, start_confirm, stop_signal, stop_timeout, stop_stdin, depends_on, restart_with, backoff, restart_limit, rule, max_runtime, log_silence, restart_at, schedule, recover_after, tags, metrics, readiness, start_timeout, liveness, stdin, user, group, supplementary_groups, umask, nice, rlimits, terminal, new_session
 autostart = yes
     13: syntax: the value is missing, or is a text without quotes: put a text in "quotes"
 autostart

@@ -232,7 +232,7 @@ fn with_another_value(name: &str, examples: &[String]) -> Option<(ProgramSpec, P
     let place = Place::new(&[(".env", "LEVEL=1\n")]);
     // What is typed needs something to be typed into; that itself is another key's affair.
     let stdin = match name {
-        "stop_stdin" | "restart_at" => "stdin = \"pipe\"\n",
+        "stop_stdin" | "restart_at" | "max_runtime" => "stdin = \"pipe\"\n",
         _ => "",
     };
     let command = |value: &str| format!("[program.web]\ncommand = {value}\n{stdin}");

@@ -81,6 +81,7 @@ impl Pump {
         if moved == 0 {
             Visit::Empty
         } else {
+            pipe.ear.note(clock::mono());
             Visit::Moved(moved)
         }
     }

@@ -10,6 +10,7 @@
 //! Every report carries its run, and a late one about an earlier run changes nothing.
 
 pub mod health;
+pub mod silence;
 mod step;
 mod stopping;
 

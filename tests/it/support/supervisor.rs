@@ -217,6 +217,8 @@ impl Supervisor {
             "HUP" => rustix::process::Signal::HUP,
             "TSTP" => rustix::process::Signal::TSTP,
             "KILL" => rustix::process::Signal::KILL,
+            "STOP" => rustix::process::Signal::STOP,
+            "CONT" => rustix::process::Signal::CONT,
             other => panic!("no such signal here: {other}"),
         };
         rustix::process::kill_process(pid, signal).expect("it runs");
