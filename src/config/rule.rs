@@ -90,13 +90,13 @@ fn rule(reader: &mut Reader<'_>, key: &Key, name: &str, node: &Node) -> Option<R
         command: command?,
     };
     match rule.when.figure {
-        Figure::Restarts => of_restarts(reader, &inner, rule),
+        Figure::Restarts => of_restarts(reader, &inner, &rule),
         _ => Some(rule),
     }
 }
 
 /// What is special about restarts: `for` is the time in which they are counted, and one more is no answer.
-fn of_restarts(reader: &mut Reader<'_>, inner: &Inner<'_>, rule: Rule) -> Option<Rule> {
+fn of_restarts(reader: &mut Reader<'_>, inner: &Inner<'_>, rule: &Rule) -> Option<Rule> {
     if let (Some(RuleAct::Restart), Some(entry)) = (rule.act, inner.entry("do")) {
         let w = wrong(
             "a restart is no answer to restarts",
@@ -116,7 +116,10 @@ fn of_restarts(reader: &mut Reader<'_>, inner: &Inner<'_>, rule: Rule) -> Option
     } else {
         rule.hold
     };
-    Some(Rule { hold, ..rule })
+    Some(Rule {
+        hold,
+        ..rule.clone()
+    })
 }
 
 /// What a broken rule does.
@@ -240,8 +243,8 @@ fn threshold(figure: Figure, value: &str) -> Result<f64, Wrong> {
             (whole, "a whole number, as \"fds > 1000\"")
         }
         Figure::Restarts => {
-            let whole = value.parse::<u32>().ok().map(f64::from);
-            let whole = whole.filter(|count| *count < limits::RULE_RESTARTS_KEPT as f64);
+            let is_kept = |count: &u32| (*count as usize) < limits::RULE_RESTARTS_KEPT;
+            let whole = value.parse::<u32>().ok().filter(is_kept).map(f64::from);
             (
                 whole,
                 "a whole number, 1023 at the most, as \"restarts > 3\"",

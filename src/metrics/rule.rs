@@ -401,11 +401,11 @@ mod tests {
         let (mut fired, mut latest) = (Vec::new(), RunId::new());
         for (restarts, second) in [(5, 0), (6, 10), (7, 20), (8, 30)] {
             latest = RunId::new();
-            let ruled = Ruled {
+            let of_run = Ruled {
                 restarts,
                 ..ruled(latest, &both)
             };
-            let turned = rules.watch(web.clone(), ruled, at(second));
+            let turned = rules.watch(web.clone(), of_run, at(second));
             fired.extend(turned.into_iter().map(|turned| (second, turned.has_fired)));
             assert!(rules.take(&sample(latest), None, at(second)).is_empty());
             if restarts < 8 {

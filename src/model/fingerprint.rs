@@ -119,6 +119,8 @@ fn parts(spec: &ProgramSpec) -> Parts {
         parts.run.insert(key.to_owned(), value.into_bytes());
     }
     add_notify(&mut parts.run, health);
+    parts.live("log_silence", silence);
+    add_health(&mut parts, health);
     parts.live("instances", instances);
     parts.live("autostart", autostart);
     parts.live("restart", restart);
@@ -147,11 +149,14 @@ fn parts(spec: &ProgramSpec) -> Parts {
     parts.live("max_runtime", &(&timing.max_runtime, &timing.max_announce));
     parts.live("restart_at", &(&timing.restart_at, &timing.announce));
     parts.live("schedule", &timing.schedule);
-    parts.live("log_silence", silence);
+    parts
+}
+
+/// What its health is judged by.
+fn add_health(parts: &mut Parts, health: &HealthSettings) {
     parts.live("start_timeout", &health.start_timeout);
     parts.live("readiness", &(&health.readiness, &health.ready_line));
     parts.live("liveness", &health.liveness);
-    parts
 }
 
 /// What a run is told in its environment of how it is to say that it does well.
