@@ -10,11 +10,11 @@ use super::console::Console;
 use super::ends::EndPolicy;
 use super::event::Exit;
 use super::health::HealthSettings;
+use super::log_silence::LogSilence;
 use super::name::InstanceName;
 use super::needs::Needs;
 use super::os::OsSettings;
 use super::rule::Rule;
-use super::log_silence::LogSilence;
 use super::stop::StopPlan;
 use super::timing::Timing;
 

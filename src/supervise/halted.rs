@@ -86,7 +86,8 @@ impl Actor {
             return;
         };
         self.touch(slot);
-        if self.slots[slot].is_up() {
+        // One that is silent all the while is not well yet.
+        if self.slots[slot].is_up() && self.slots[slot].stall().is_none() {
             let cause = format!("it goes on, stopped by {} before", halt.by);
             self.tell_health(slot, EventKind::ProgramHealthy, Some(cause));
         }

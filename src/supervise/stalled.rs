@@ -65,9 +65,15 @@ impl Actor {
             held.silence = None;
             return;
         }
+        // That it is stopped has been told, and says why it is silent.
+        let is_explained = held.halted().is_some();
         let Some((silence, setting)) = held.silence.as_mut().zip(held.spec.silence) else {
             return;
         };
+        if is_explained && setting.then == SilenceAct::Alert {
+            silence.end(Some(now));
+            return;
+        }
         let run = silence.run();
         if !silence.look(now, self.ports.last_output(run), setting.after) {
             return;
@@ -97,9 +103,12 @@ impl Actor {
         let last = self.ports.last_output(run).or_else(|| Some(clock::mono()));
         let quiet = self.slots[slot].silence.as_mut().and_then(|s| s.end(last));
         if let Some(quiet) = quiet {
+            self.touch(slot);
+            if self.slots[slot].halted().is_some() {
+                return;
+            }
             let cause = format!("it writes again, after {}", text::duration(quiet));
             self.tell_health(slot, EventKind::ProgramHealthy, Some(cause));
-            self.touch(slot);
         }
     }
 

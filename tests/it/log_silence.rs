@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::support::database;
 use crate::support::supervisor::Supervisor;
 use crate::support::wait_for;
 
@@ -48,6 +49,45 @@ fn a_program_that_is_silent_is_told_once_and_again_well_when_it_writes() {
     wait_events(&supervisor, "program.stalled", 2);
     assert_eq!(supervisor.lines("pids").len(), 1);
     assert_eq!(supervisor.stop(), 0);
+    // Each was an incident of its own, and is over.
+    let ends = "SELECT cause FROM incidents WHERE condition = 'stalled' ORDER BY id";
+    let ends = database::column::<String>(&supervisor.file(".jikimi/jikimi.db"), ends);
+    assert_eq!(
+        ends.as_deref(),
+        Ok(&["recovered".to_owned(), "stopped".to_owned()][..])
+    );
+}
+
+#[test]
+fn one_that_a_person_stopped_is_told_for_that_and_not_also_for_its_silence() {
+    let supervisor = Supervisor::running(&format!(
+        "{}{}",
+        talker("web", "log_silence = \"3s\""),
+        talker("other", "log_silence = \"6s\"")
+    ));
+    let pid = supervisor.pid_in("web", "running");
+    let kill = |signal| {
+        let pid = i32::try_from(pid).ok();
+        let pid = pid.and_then(rustix::process::Pid::from_raw);
+        rustix::process::kill_process(pid.expect("a pid"), signal).expect("it runs");
+    };
+    kill(rustix::process::Signal::STOP);
+    // It has been silent for twice as long as it may when the other has.
+    wait_for("the silence of the other", || {
+        let is_told = !supervisor.events_of("program.stalled", "other").is_empty();
+        is_told.then_some(()).ok_or_else(String::new)
+    });
+    let stalled = wait_events(&supervisor, "program.stalled", 1);
+    let cause = stalled[0]["data"]["cause"].as_str().expect("a text");
+    assert!(cause.starts_with("stopped by SIGSTOP"), "{cause}");
+    assert_eq!(stalled.len(), 1, "{stalled:#?}");
+    kill(rustix::process::Signal::CONT);
+    let healthy = wait_events(&supervisor, "program.healthy", 1);
+    let cause = healthy[0]["data"]["cause"].as_str().expect("a text");
+    assert!(cause.starts_with("it goes on"), "{cause}");
+    // It is watched from then on.
+    let stalled = wait_events(&supervisor, "program.stalled", 2);
+    assert_eq!(stalled[1]["data"]["cause"], "it wrote nothing for 3s");
 }
 
 #[test]
