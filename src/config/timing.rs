@@ -116,12 +116,7 @@ pub(super) fn max_runtime(
 }
 
 /// A calendar that announces nothing.
-pub(super) fn times(
-    reader: &mut Reader<'_>,
-    key: &Key,
-    name: &str,
-    node: &Node,
-) -> Option<Typed> {
+pub(super) fn times(reader: &mut Reader<'_>, key: &Key, name: &str, node: &Node) -> Option<Typed> {
     calendar(reader, (key, name), node, &["at", "zone"]).map(Typed::Calendar)
 }
 

@@ -115,6 +115,7 @@ mod tests {
             hold: Duration::from_secs(within),
             alert: true,
             act: None,
+            command: None,
         }
     }
 
