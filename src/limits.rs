@@ -24,6 +24,13 @@ pub const EVENT_SAMPLES: usize = 20;
 /// Lines of output that go with a crash.
 pub const EVENT_TAIL_LINES: usize = 10;
 
+/// Things that are different since a run did well; more make a line that nobody reads.
+pub const EVENT_CHANGES: usize = 8;
+/// A run that lasted this long did well, whatever ended it.
+pub const RUN_DID_WELL: Duration = Duration::from_mins(1);
+/// Words of a command that are looked at for the files they name.
+pub const CHANGE_WORDS: usize = 32;
+
 /// How long the main thread waits for the journal to say what a test message became.
 pub const JOURNAL_ANSWER: Duration = Duration::from_secs(2);
 

@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 
+use super::changes::{Changes, Earlier};
 use crate::ids::RunId;
 use crate::journal::Enrich;
 use crate::journal::evidence::{Evidence, HintsOf, OutOfMemory, Owner};
@@ -31,6 +32,7 @@ pub(super) struct Witnesses {
     pub memory: OutOfMemory,
     pub board: Arc<Board>,
     pub hints: ProgramHints,
+    pub earlier: Earlier,
 }
 
 /// Adds to the end of a run what supervision does not know.
@@ -41,9 +43,17 @@ pub(super) fn enrich(witnesses: Witnesses, state_dir: PathBuf) -> Enrich {
         memory,
         board,
         hints,
+        earlier,
     } = witnesses;
     let evidence = Evidence::new(memory, owner(board, state_dir), hints.lookup());
+    // One thread calls; the lock is never waited for.
+    let changes = Mutex::new(Changes::after(earlier));
     Box::new(move |event: &mut Event| {
+        let spec = event
+            .instance
+            .as_ref()
+            .and_then(|i| hints.spec(i.program()));
+        changes.lock().note(event, spec);
         let is_by_itself = match event.kind {
             EventKind::ProgramCrashed | EventKind::ProgramExited => true,
             // Of a run whose end nobody saw.
@@ -109,10 +119,14 @@ fn by_descent(pid: u32, board: &Board) -> Option<InstanceName> {
     None
 }
 
-/// What each program was given that may name its port, as it is configured now; clones share it. Only numbers of
-/// variables are kept.
+/// Each program as it is configured now, and what of that may name its port; clones share it.
 #[derive(Clone, Default)]
-pub(super) struct ProgramHints(Arc<RwLock<HashMap<Arc<str>, Hints>>>);
+pub(super) struct ProgramHints(Arc<RwLock<HashMap<Arc<str>, Given>>>);
+
+struct Given {
+    spec: Arc<ProgramSpec>,
+    hints: Hints,
+}
 
 impl ProgramHints {
     /// What `programs` were given.
@@ -126,28 +140,34 @@ impl ProgramHints {
     pub fn set(&self, programs: &[Arc<ProgramSpec>]) {
         let given = programs.iter();
         let given = given
-            .map(|program| (Arc::clone(&program.name), hints(program)))
+            .map(|program| (Arc::clone(&program.name), given_to(program)))
             .collect();
         *self.0.write() = given;
+    }
+
+    fn spec(&self, program: &str) -> Option<Arc<ProgramSpec>> {
+        let programs = self.0.read();
+        programs.get(program).map(|given| Arc::clone(&given.spec))
     }
 
     fn lookup(&self) -> HintsOf {
         let this = self.clone();
         Box::new(move |instance| {
             let programs = this.0.read();
-            programs
-                .get(instance.program())
-                .cloned()
-                .unwrap_or_default()
+            let given = programs.get(instance.program());
+            given.map(|given| given.hints.clone()).unwrap_or_default()
         })
     }
 }
 
-fn hints(program: &ProgramSpec) -> Hints {
+fn given_to(program: &Arc<ProgramSpec>) -> Given {
     let number = |(name, value): (&OsStr, &OsStr)| port::variable(name.to_str()?, value.to_str()?);
-    Hints {
-        command: program.command.clone(),
-        variables: program.environment.iter().filter_map(number).collect(),
+    Given {
+        hints: Hints {
+            command: program.command.clone(),
+            variables: program.environment.iter().filter_map(number).collect(),
+        },
+        spec: Arc::clone(program),
     }
 }
 

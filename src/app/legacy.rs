@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::changes::Earlier;
 use crate::clock::{self, Wall};
 use crate::ids::RunId;
 use crate::limits;
@@ -14,7 +15,7 @@ use crate::model::silence::Silence;
 use crate::model::status::{Desired, PhaseName};
 use crate::model::write::{Held, OpenIncident, Told};
 use crate::procfs::{self, ProcStat};
-use crate::store::{DeliveryView, Store, StoreError};
+use crate::store::{DeliveryView, Store, StoreError, StoredRun};
 use crate::supervise::{KeptEnd, Legacy};
 
 /// What was left: for supervision, and open incidents with who was told of them.
@@ -53,6 +54,15 @@ pub(super) fn read(store: &Store, state_dir: &Path) -> Result<Left, StoreError> 
         legacy,
         incidents,
         silences,
+    })
+}
+
+/// What runs that did well, or may go on, were made of.
+pub(super) fn earlier(store: &Store) -> Result<Earlier, StoreError> {
+    let starts = |runs: Vec<StoredRun>| runs.into_iter().map(|run| run.start).collect();
+    Ok(Earlier {
+        good: starts(store.runs_of(limits::RUN_DID_WELL)?),
+        unfinished: starts(store.unfinished_runs()?),
     })
 }
 

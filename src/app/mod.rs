@@ -20,6 +20,7 @@
 //! | config | app | never joined: a disk that hangs may hold it |
 //! | shutdown, stop-… | app, shutdown | the shutdown is over |
 
+mod changes;
 mod commands;
 mod end;
 mod evidence;

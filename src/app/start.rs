@@ -334,6 +334,7 @@ impl Rooms {
             memory,
             board: Arc::clone(&board),
             hints: hints.clone(),
+            earlier: legacy::earlier(&store)?,
         };
         let (journal, journal_thread) = Journal::start(
             Alert::new(settings, std::mem::take(&mut left.incidents))

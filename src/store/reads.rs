@@ -1,6 +1,7 @@
 //! What others read: events, incidents, runs, instances, samples, logs. Each is one statement from the pool.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use super::error::StoreError;
 use super::queries::ends::StoredEnd;
@@ -99,6 +100,12 @@ impl Store {
     /// The last run of every known instance, in one statement.
     pub fn last_runs(&self) -> Result<Vec<StoredRun>, StoreError> {
         self.read(queries::runs::last)
+    }
+
+    /// The last run of every known instance that ended after at least `lasted`.
+    pub fn runs_of(&self, lasted: Duration) -> Result<Vec<StoredRun>, StoreError> {
+        let millis = i64::try_from(lasted.as_millis()).unwrap_or(i64::MAX);
+        self.read(|db| queries::runs::lasting(db, millis))
     }
 
     /// The runs whose end nobody has seen, oldest first.

@@ -25,6 +25,11 @@ statements! {
         "SELECT r.* FROM instances AS i CROSS JOIN runs AS r ON r.id =
            (SELECT max(l.id) FROM runs AS l WHERE l.program = i.program AND l.slot = i.slot)
          ORDER BY i.program, i.slot";
+    LASTING = whole "read the last runs of some length",
+        "SELECT r.* FROM instances AS i CROSS JOIN runs AS r ON r.id =
+           (SELECT max(l.id) FROM runs AS l WHERE l.program = i.program AND l.slot = i.slot
+            AND l.ended_at - l.started_at >= ?1)
+         ORDER BY i.program, i.slot";
 }
 
 /// A run as the database knows it.
@@ -69,6 +74,11 @@ pub(in crate::store) fn unfinished(db: Db<'_>) -> Result<Vec<StoredRun>, StoreEr
 /// The last run of each known instance.
 pub(in crate::store) fn last(db: Db<'_>) -> Result<Vec<StoredRun>, StoreError> {
     db.rows(LAST, [], read)
+}
+
+/// The last run of each known instance that ended after it had lasted `millis`.
+pub(in crate::store) fn lasting(db: Db<'_>, millis: i64) -> Result<Vec<StoredRun>, StoreError> {
+    db.rows(LASTING, params![millis], read)
 }
 
 fn read(row: &Row<'_>) -> rusqlite::Result<StoredRun> {

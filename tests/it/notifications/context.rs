@@ -79,3 +79,77 @@ backoff = {{ initial = "60s", max = "60s", jitter = 0.0 }}
     );
     supervisor.stop();
 }
+
+/// A program that is up until its variable `MODE` is `bad`, or its script says otherwise.
+fn server(mode: &str, at: &Receiver) -> String {
+    format!(
+        r#"
+[program.web]
+command = ["/bin/sh", "./server.sh"]
+environment = {{ MODE = "{mode}" }}
+start_confirm = "100ms"
+recover_after = "100ms"
+backoff = {{ initial = "60s", max = "60s", jitter = 0.0 }}
+{}"#,
+        target("chat", at, "language = \"en\"")
+    )
+}
+
+const SCRIPT: &str = "[ $MODE = bad ] && exit 3\nexec sleep 1000\n";
+const CHANGED: &str = "Changed since it did well";
+
+/// A supervisor with [`server`], which is up.
+fn serving(at: &Receiver) -> Supervisor {
+    let mut supervisor = Supervisor::configured(&server("good", at));
+    supervisor.write("server.sh", SCRIPT);
+    supervisor.start();
+    supervisor.wait_phase("web", "running");
+    supervisor
+}
+
+#[test]
+fn a_crash_after_a_reload_names_the_key_that_was_changed() {
+    let chat = discord();
+    let mut supervisor = serving(&chat);
+    supervisor.write("jikimi.toml", &server("bad", &chat));
+    // It says, too, that the program does not come up.
+    supervisor.cli(&["reload"]);
+    let told = embed(&chat, "web crashed");
+    assert_eq!(field(&told, CHANGED), "environment.MODE");
+    let events = supervisor.events_of("program.crashed", "web");
+    assert_eq!(
+        events[0]["data"]["changed"],
+        serde_json::json!([{"config": "environment.MODE"}]),
+        "{events:?}"
+    );
+    supervisor.stop();
+}
+
+#[test]
+fn a_crash_after_an_upgrade_names_the_file_that_was_replaced() {
+    let chat = discord();
+    let mut supervisor = serving(&chat);
+    supervisor.write("server.sh", "echo a new version >&2\nexit 4\n");
+    supervisor.cli(&["restart", "web"]);
+    let told = embed(&chat, "web crashed");
+    assert!(field(&told, CHANGED).starts_with("./server.sh"), "{told}");
+    supervisor.stop();
+}
+
+#[test]
+fn a_key_that_was_changed_while_no_supervisor_ran_is_named_too() {
+    let chat = discord();
+    let mut supervisor = serving(&chat);
+    supervisor.stop();
+    // As if that run had lasted ten minutes.
+    let database = rusqlite::Connection::open(supervisor.file(".jikimi/jikimi.db"));
+    let database = database.expect("a database");
+    let older = "UPDATE runs SET started_at = started_at - 600000";
+    assert_eq!(database.execute(older, []).expect("it is ours now"), 1);
+    drop(database);
+    supervisor.write("jikimi.toml", &server("bad", &chat));
+    supervisor.start();
+    let told = embed(&chat, "web crashed");
+    assert_eq!(field(&told, CHANGED), "environment.MODE");
+    supervisor.stop();
+}
