@@ -31,6 +31,17 @@ pub const RUN_DID_WELL: Duration = Duration::from_mins(1);
 /// Words of a command that are looked at for the files they name.
 pub const CHANGE_WORDS: usize = 32;
 
+/// Bytes of a template.
+pub const TEMPLATE_BYTES: usize = 16 * 1_024;
+/// Steps that a template may take; one of a hundred lines takes some thousands.
+pub const TEMPLATE_FUEL: u64 = 50_000;
+/// Loops of a template within themselves.
+pub const TEMPLATE_RECURSION: usize = 16;
+/// Bytes that a template may say: more than any target takes.
+pub const TEMPLATE_OUTPUT_BYTES: usize = 64 * 1_024;
+/// Bytes of a template that are shown with what is wrong there.
+pub const TEMPLATE_PIECE: usize = 48;
+
 /// How long the main thread waits for the journal to say what a test message became.
 pub const JOURNAL_ANSWER: Duration = Duration::from_secs(2);
 

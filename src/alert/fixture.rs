@@ -46,6 +46,7 @@ pub(crate) fn settings(routes: Vec<RouteSpec>, max_age: MaxAge) -> Settings {
             via: crate::model::via::Via::DIRECT,
             max_age,
             language: Language::default(),
+            template: None,
         },
         metrics: MetricsSettings {
             interval: secs(5),

@@ -146,6 +146,7 @@ fn notify(reader: &mut Reader<'_>, root: &Fields) -> NotifySettings {
             critical: root.duration("notify.max_age.critical"),
         },
         language: Language::parse(&root.text("notify.language")).unwrap_or_default(),
+        template: root.template("notify.template"),
         via: via::of_notify(reader, root),
     }
 }

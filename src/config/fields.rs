@@ -218,6 +218,13 @@ impl Fields {
         }
     }
 
+    pub(super) fn template(&self, path: &str) -> Option<crate::model::template::Template> {
+        match self.written(path) {
+            Some(Typed::Template(template)) => Some(template.clone()),
+            _ => None,
+        }
+    }
+
     pub(super) fn secrets(&self, path: &str) -> &[crate::secret::Secret] {
         match self.written(path) {
             Some(Typed::Secrets(secrets)) => secrets,

@@ -152,6 +152,10 @@ pub enum Kind {
     Sealed,
     /// A table of request headers, whose values are secrets.
     Headers,
+    /// A text of one's own for messages.
+    Template,
+    /// The same for a body of JSON.
+    BodyTemplate,
     /// Of a later version: not read.
     Unread,
 }
@@ -175,6 +179,7 @@ impl Kind {
             Self::ConsoleLines => "list of lines and pauses".to_owned(),
             Self::Command => "list of texts, or one text".to_owned(),
             Self::Pattern => "regular expression".to_owned(),
+            Self::Template | Self::BodyTemplate => "template".to_owned(),
             Self::Address => "host and port".to_owned(),
             Self::Texts | Self::Tags => "list of texts".to_owned(),
             Self::ExitCodes => "list of exit codes".to_owned(),

@@ -42,6 +42,7 @@ mod stops;
 mod syntax;
 pub mod table;
 mod targets;
+mod template;
 #[cfg(test)]
 mod tests;
 mod timing;

@@ -180,6 +180,7 @@ fn of_notify(notify: &NotifySettings) -> BTreeMap<&'static str, String> {
             critical,
         },
         language,
+        template,
         via: Via {
             allow_private,
             proxy,
@@ -194,6 +195,7 @@ fn of_notify(notify: &NotifySettings) -> BTreeMap<&'static str, String> {
         ("notify.max_age.warning", warning),
         ("notify.max_age.critical", critical),
         ("notify.language", language),
+        ("notify.template", template),
         ("notify.proxy", &proxy.as_ref().map(digest)),
         ("notify.ca_file", &authority.as_ref().map(Authority::pem)),
         ("notify.allow_private", allow_private),
@@ -251,7 +253,7 @@ fn target_keys(old: &TargetSpec, new: &TargetSpec) -> Vec<String> {
         timeout,
         breaker,
         rate,
-        voice: Voice { language },
+        voice: Voice { language, template },
         via,
         chat,
     } = old;
@@ -261,6 +263,7 @@ fn target_keys(old: &TargetSpec, new: &TargetSpec) -> Vec<String> {
         (*breaker != new.breaker, "breaker"),
         (*rate != new.rate, "rate"),
         (*language != new.voice.language, "language"),
+        (*template != new.voice.template, "template"),
         (via.proxy != new.via.proxy, "proxy"),
         (via.authority != new.via.authority, "ca_file"),
         (via.allow_private != new.via.allow_private, "allow_private"),

@@ -20,6 +20,7 @@ use crate::model::pattern::Pattern;
 use crate::model::program::Signal;
 use crate::model::rule::Rule;
 use crate::model::stop::StopStep;
+use crate::model::template::Template;
 use crate::model::timing::Announcement;
 use crate::model::timing::MaxRuntime;
 use crate::secret::Secret;
@@ -65,6 +66,7 @@ pub(super) enum Typed {
     Restarts(Calendar, Vec<Announcement>),
     Rules(Vec<Rule>),
     Pattern(Pattern),
+    Template(Template),
     Pairs(Vec<(String, String)>),
     Limits(Vec<Limit>),
     Secrets(Vec<Secret>),
@@ -169,6 +171,7 @@ impl<'a> Reader<'a> {
             Kind::SigningKeys => secrets::signing_keys(self, key, name, node),
             Kind::Headers | Kind::Sealed => secrets::headers(self, key, name, node),
             Kind::ChatId => self.chat_id(key, name, node),
+            Kind::Template | Kind::BodyTemplate => super::template::template(self, key, name, node),
             Kind::Unread => None,
         }
     }

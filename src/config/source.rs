@@ -90,6 +90,28 @@ impl Sources {
         format!("{}:{}", source.shown, source.line_and_column(at.offset).0)
     }
 
+    /// The place of byte `offset` of the text `content`, whose quotes open at `at`; `at` where it is written in
+    /// another way than it reads.
+    pub(super) fn inside(&self, at: At, (content, offset): (&str, usize)) -> At {
+        let file = &self.0[at.file].parsed.text;
+        let written = file.get(at.offset..).unwrap_or_default();
+        let is_long = written.starts_with("'''") || written.starts_with("\"\"\"");
+        let mut start = if is_long { 3 } else { 1 };
+        // A line break right behind three quotes is none of the text.
+        for line_break in ["\r", "\n"] {
+            let follows = written.get(start..).unwrap_or_default();
+            if is_long && follows.starts_with(line_break) {
+                start += 1;
+            }
+        }
+        let before = content.get(..offset).unwrap_or(content);
+        let is_there = written.get(start..).is_some_and(|w| w.starts_with(before));
+        At {
+            offset: at.offset + if is_there { start + before.len() } else { 0 },
+            ..at
+        }
+    }
+
     /// The folder of the file `at` is in.
     pub(super) fn folder(&self, at: At) -> &Path {
         let path = &self.0[at.file].path;

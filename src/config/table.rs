@@ -112,6 +112,19 @@ pub const TARGET_KINDS: &[&str] = &[
 ];
 /// The kinds whose messages live: they can be edited, deleted and put into threads.
 const EDITING_KINDS: &[&str] = &["discord", "slack", "telegram"];
+/// Those that tell people, in words that can be one's own.
+const CHATS: &[&str] = &[
+    "discord",
+    "slack",
+    "telegram",
+    "ntfy",
+    "mattermost",
+    "google_chat",
+    "teams",
+    "matrix",
+    "gotify",
+    "pushover",
+];
 const LATER_TARGET_KINDS: &[&str] = &["email"];
 const LATER_URL: &[&str] = &["email"];
 
@@ -237,11 +250,12 @@ pub const KEYS: &[Key] = &[
     now("target.*.rate.per_minute", count(100_000), "30", "Messages a minute after that.").or("by kind"),
     now("target.*.timeout", ATTEMPT, r#""10s""#, "One attempt; two minutes at the most.").or("`notify.attempt_timeout`"),
     now("target.*.language", words(LANGUAGES), r#""ko""#, "The language of its messages; a webhook's JSON stays English.").or("`notify.language`"),
+    now("target.*.template", Kind::Template, r#""{{ program }}: {{ summary }}""#, "Its messages in words of one's own: the first line is the title.").or("`notify.template`").of(CHATS),
+    now("target.*.template", Kind::BodyTemplate, r#"'{"text": {{ summary }}}'"#, "Its body, which is JSON.").or("the contract's body").of(&["webhook"]),
     later("target.*.url", "Where the service is.").of(LATER_URL),
     later("target.*.from", "The sender.").of(&["email"]),
     later("target.*.to", "The receivers.").of(&["email"]),
     later("target.*.fallback", "Another target when this one fails."),
-    later("target.*.template", "A text of one's own."),
     now("target.*.proxy", Kind::Proxy, r#""http://127.0.0.1:3128""#, "An HTTP proxy that connects to it; `none`: straight. No proxy is taken from the environment.").or("`notify.proxy`"),
     now("target.*.ca_file", Kind::Path, r#""ca.pem""#, "Its authorities (PEM), trusted in place of the usual ones.").or("`notify.ca_file`"),
     now("target.*.allow_private", Kind::Switch, "true", "Whether it may be in a private network or on this machine.").or("`notify.allow_private`"),
@@ -256,10 +270,10 @@ pub const KEYS: &[Key] = &[
     usual("notify.queue", count(65_536), "1024", "Deliveries that wait for a thread in memory; more wait in the database.").fixed(),
     usual("notify.attempt_timeout", ATTEMPT, r#""10s""#, "The default of a target's `timeout`."),
     usual("notify.language", words(LANGUAGES), r#""en""#, "The language of messages."),
+    now("notify.template", Kind::Template, r#""{{ summary }}""#, "The words of messages to chats.").or("the built-in words"),
     usual("notify.max_age.info", SOME_TIME, r#""30m""#, "Older messages of this severity are not sent any more."),
     usual("notify.max_age.warning", SOME_TIME, r#""6h""#, "The same for warnings."),
     usual("notify.max_age.critical", SOME_TIME, r#""48h""#, "The same for critical ones."),
-    later("notify.template", "Texts of one's own."),
     now("notify.proxy", Kind::Proxy, r#""http://127.0.0.1:3128""#, "The HTTP proxy of all targets.").or("none"),
     now("notify.ca_file", Kind::Path, r#""ca.pem""#, "The authorities (PEM) of all targets, trusted in place of the usual ones.").or("those that browsers trust"),
     usual("notify.allow_private", Kind::Switch, "true", "Whether targets may be in a private network or on this machine. Link-local addresses and metadata services never are contacted."),

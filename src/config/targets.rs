@@ -11,8 +11,8 @@ use crate::model::living::{ChatPolicy, OnResolve, Thread};
 use crate::model::program::Variables;
 use crate::model::settings::NotifySettings;
 use crate::model::target::{
-    BreakerPolicy, Discord, ProviderSpec, RatePolicy, Slack, SlackBot, TargetSpec, Telegram,
-    Webhook,
+    Audience, BreakerPolicy, Discord, ProviderSpec, RatePolicy, Slack, SlackBot, TargetSpec,
+    Telegram, Webhook,
 };
 use crate::model::voice::Voice;
 use crate::secret::Secret;
@@ -35,6 +35,7 @@ pub(super) fn target(
         }
     };
     let usual = usual_rate(&provider);
+    let of_all = (provider.audience() == Audience::Chat).then_some(&notify.template);
     Some(TargetSpec {
         name: block.name.as_str().into(),
         timeout: fields.duration_or("target.*.timeout", notify.attempt_timeout),
@@ -47,6 +48,9 @@ pub(super) fn target(
         provider,
         voice: Voice {
             language: language(fields, "target.*.language").unwrap_or(notify.language),
+            template: fields
+                .template("target.*.template")
+                .or_else(|| of_all.cloned().flatten()),
         },
         via,
     })

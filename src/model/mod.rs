@@ -31,6 +31,7 @@ pub mod silence;
 pub mod status;
 pub mod stop;
 pub mod target;
+pub mod template;
 pub mod timing;
 pub mod trigger;
 pub mod urgency;

@@ -9,6 +9,7 @@ use super::language::Language;
 use super::program::ProgramSpec;
 use super::route::RouteSpec;
 use super::target::TargetSpec;
+use super::template::Template;
 use super::via::Via;
 
 /// Everything the configuration says.
@@ -66,6 +67,8 @@ pub struct NotifySettings {
     pub language: Language,
     /// The way to targets that do not say otherwise.
     pub via: Via,
+    /// The default of a chat's `template`.
+    pub template: Option<Template>,
 }
 
 /// `notify.max_age`.

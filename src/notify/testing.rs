@@ -331,6 +331,7 @@ impl Rig {
                     critical: Duration::from_hours(1),
                 },
                 language: crate::model::language::Language::default(),
+                template: None,
             },
             host: "box-1".into(),
             emit: Box::new(move |event| {

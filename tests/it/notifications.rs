@@ -15,6 +15,7 @@ mod refused;
 mod retries;
 mod routes;
 mod states;
+mod templates;
 mod tried;
 
 use rusqlite::{Connection, OpenFlags};

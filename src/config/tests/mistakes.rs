@@ -338,7 +338,7 @@ const ELSEWHERE: &str = r#"
 [target.a] | kind = "discord" | url = { path = "x" }
     3:7: target.a.url: a table here names a file and nothing else: { file = "secrets/x" }
 [target.a] | kind = "discord" | url = "https://h" | headers = {}
-    4:1: target.a.headers: a discord target has no such key: it has kind, url, on_resolve, thread, breaker, rate, timeout, language, proxy, ca_file, allow_private
+    4:1: target.a.headers: a discord target has no such key: it has kind, url, on_resolve, thread, breaker, rate, timeout, language, template, proxy, ca_file, allow_private
 [target.a] | kind = "discord" | url = "https://h" | webhook_url = "x"
     4:1: target.a.webhook_url: unknown key: jikimi calls it "url"
 [target.a] | kind = "discord" | url = "https://h" | timeout = "3m"

@@ -8,7 +8,7 @@ use crate::clock::Wall;
 use crate::fetch::{Method, Response};
 use crate::model::delivery::{Leased, MessageRef, Outcome};
 use crate::model::voice::Voice;
-use crate::notify::render::Message;
+use crate::notify::render::{Message, own};
 use crate::secret::Secret;
 
 /// One kind of target: how a message looks to it, and what its answer means. Pure.
@@ -111,6 +111,9 @@ impl<'a> Told<'a> {
     /// The message for people.
     pub(in crate::notify) fn message(&self, context: &Context<'_>) -> Message {
         let mut message = Message::of(self.leased, context.host, self.voice);
+        if let Some(text) = own::text(self.leased, context.host, self.voice) {
+            message.say(&text);
+        }
         if let Some(note) = self.note {
             message.note(note, self.voice);
         }

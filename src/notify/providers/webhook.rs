@@ -18,6 +18,7 @@ use crate::model::delivery::{Leased, Outcome};
 use crate::model::event::{Event, Facts, Severity};
 use crate::model::incident::Incident;
 use crate::model::target::Webhook;
+use crate::notify::render::own;
 use crate::secret::Secret;
 
 #[derive(Serialize)]
@@ -114,6 +115,7 @@ impl Provider for Webhook {
         let body = leased
             .frozen_body
             .clone()
+            .or_else(|| own::body(leased, context.host, told.voice))
             .unwrap_or_else(|| body(leased, context.host));
         HttpRequest {
             method: Method::Post,

@@ -2,6 +2,7 @@
 //! Pure. All text in it is cleaned to single printable lines; none of it is markup.
 
 mod content;
+pub(super) mod own;
 mod sparkline;
 #[cfg(test)]
 mod tests;

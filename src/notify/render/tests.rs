@@ -25,7 +25,14 @@ fn full() -> Leased {
 }
 
 fn told(leased: &Leased, language: Language) -> Message {
-    Message::of(leased, "box-1", &Voice { language })
+    Message::of(
+        leased,
+        "box-1",
+        &Voice {
+            language,
+            ..Voice::PLAIN
+        },
+    )
 }
 
 #[test]
