@@ -107,6 +107,20 @@ id!(
     DeliveryId
 );
 
+impl DeliveryId {
+    /// Greater than all that are made.
+    pub const LAST: Self = Self(Ulid(u128::MAX));
+
+    /// The least that one made at `time` can be.
+    #[must_use]
+    pub fn first_of(time: Wall) -> Self {
+        Self(Ulid::from_parts(
+            u64::try_from(time.millis()).unwrap_or(0),
+            0,
+        ))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

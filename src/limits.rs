@@ -354,6 +354,15 @@ pub const REGISTRY_ENTRY_BYTES: usize = 16 * 1024;
 /// Entries looked at when the only one is wanted.
 pub const REGISTRY_ENTRIES: usize = 256;
 
+/// Deliveries that `deliveries list` shows unless it is told how many.
+pub const DELIVERIES_LISTED: usize = 50;
+
+/// Ids that are named when the beginning of one means several.
+pub const IDS_NAMED: usize = 3;
+
+/// A delivery that a person wants tried again is tried for so long at least.
+pub const DELIVERY_RETRY_VALID: Duration = Duration::from_hours(6);
+
 /// `notify test` waits so long for the outcome: an attempt, a retry and some.
 pub const NOTIFY_TEST_WAIT: Duration = Duration::from_secs(45);
 

@@ -243,19 +243,36 @@ impl Desk {
                     let _ = reply.try_send(silences::end(&which, by, journal));
                 }
             }
+            Command::Nudge { target, reply } => {
+                let _ = reply.try_send(self.nudge(target));
+            }
             Command::Shutdown { reply, .. } => drop(reply),
         }
     }
 
+    fn known(&self, target: &str) -> Result<(), UnknownTarget> {
+        let names = || self.settings.targets.iter().map(|t| &*t.name);
+        if names().any(|name| name == target) {
+            return Ok(());
+        }
+        Err(UnknownTarget {
+            name: target.to_owned(),
+            nearest: text::nearest(target, names()),
+        })
+    }
+
+    fn nudge(&self, target: Option<String>) -> Result<(), UnknownTarget> {
+        if let Some(target) = &target {
+            self.known(target)?;
+        }
+        self.waker.nudge(target.map(Arc::from));
+        Ok(())
+    }
+
     /// Sends a test message through the journal and the outbox, as every other message goes.
     fn test(&self, target: &str, by: String) -> Option<Result<DeliveryId, UnknownTarget>> {
-        let names = || self.settings.targets.iter().map(|t| &*t.name);
-        if !names().any(|name| name == target) {
-            let nearest = text::nearest(target, names());
-            return Some(Err(UnknownTarget {
-                name: target.to_owned(),
-                nearest,
-            }));
+        if let Err(unknown) = self.known(target) {
+            return Some(Err(unknown));
         }
         let mut event = Event::new(EventKind::NotifyTest, clock::wall());
         event.facts.target = Some(target.to_owned());

@@ -96,6 +96,12 @@ pub mod output {
     pub use crate::logs::{Follower, Growth, Line, Screen, has_input, has_terminal, recent};
 }
 
+/// What targets would be sent.
+pub mod preview {
+    pub use crate::notify::preview::{Preview, request, sample};
+    pub use crate::notify::providers::Tier;
+}
+
 /// The process of [`child::exec`], which becomes a program.
 #[must_use]
 pub fn exec() -> ExitCode {

@@ -24,6 +24,7 @@ use crate::child::{self, FileLimit};
 use crate::clock;
 use crate::config::{Definitions, Loaded};
 use crate::control::conn::Listener;
+use crate::control::deliveries::WorkerLine;
 use crate::control::handler::Api;
 use crate::control::registry::{Entry, Places, Registration};
 use crate::control::server::{Bounds, Server};
@@ -403,8 +404,9 @@ impl Rooms {
     }
 
     fn sources(&self, commands: Sender<Command>) -> Sources {
-        let (metrics, board, counts) = (
+        let (metrics, board, workers, counts) = (
             Arc::clone(&self.metrics),
+            self.notify.board(),
             self.notify.board(),
             self.store.clone(),
         );
@@ -433,6 +435,8 @@ impl Rooms {
             }),
             facts: Arc::new(move || identity.facts(&issues, &health)),
             store: Arc::new(self.store.clone()),
+            deliveries: Arc::new(self.store.clone()),
+            workers: Arc::new(move || workers.workers().into_iter().map(worker_line).collect()),
             commands,
         }
     }
@@ -561,4 +565,13 @@ fn open_control(
         log::warn!("{error}; commands find this supervisor by its configuration or --socket only");
     }
     (Some(server), registration.ok())
+}
+
+fn worker_line(view: notify::board::WorkerView) -> WorkerLine {
+    WorkerLine {
+        name: view.name,
+        target: view.target.map(|name| name.to_string()),
+        last_activity: view.last_activity,
+        attempts: view.attempts,
+    }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 
 use crate::clock::Wall;
+use crate::model::delivery::DeliveryState;
 use crate::text;
 
 /// Keeps programs running, remembers what happened, tells people, and stops cleanly.
@@ -101,6 +102,10 @@ pub enum Command {
         `silence list` shows the silences in force, `silence end ID` ends one; the end of its id will do."
     )]
     Silence(SilenceArgs),
+    /// Show the targets and the workers that send to them, or try one again that was given up
+    Targets(TargetsArgs),
+    /// Show what was or will be sent to targets, try it again, or clear it away
+    Deliveries(DeliveriesArgs),
     /// Try notifications out
     #[command(subcommand)]
     Notify(NotifyCommand),
@@ -238,6 +243,120 @@ pub enum NotifyCommand {
         /// The target's name in the configuration
         target: String,
     },
+    /// Print the request that a target would be sent, secrets masked, and send nothing
+    Render(RenderArgs),
+}
+
+/// `notify render`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct RenderArgs {
+    /// A type of event, for a made-up one (`program.crashed`), or the id of a stored one or its beginning
+    #[arg(value_name = "EVENT")]
+    pub event: String,
+    /// The target's name in the configuration
+    #[arg(value_name = "TARGET")]
+    pub target: String,
+    /// As it is sent when the target has refused its form: text only
+    #[arg(long, conflicts_with = "line")]
+    pub plain: bool,
+    /// As it is sent when that is refused too: one line
+    #[arg(long)]
+    pub line: bool,
+    /// One JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `targets`.
+#[derive(Clone, Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct TargetsArgs {
+    /// Something else than to show them.
+    #[command(subcommand)]
+    pub what: Option<TargetsCommand>,
+    /// One JSON list
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `targets …`.
+#[derive(Clone, Debug, Subcommand)]
+pub enum TargetsCommand {
+    /// Try a target at once: one that was given up, or is left alone for a while
+    Enable {
+        /// The target's name in the configuration
+        target: String,
+    },
+}
+
+/// `deliveries`.
+#[derive(Clone, Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct DeliveriesArgs {
+    /// Something else than to list them.
+    #[command(subcommand)]
+    pub what: Option<DeliveriesCommand>,
+    /// Which.
+    #[command(flatten)]
+    pub list: ListArgs,
+}
+
+/// `deliveries …`.
+#[derive(Clone, Debug, Subcommand)]
+pub enum DeliveriesCommand {
+    /// List them, newest first
+    List(ListArgs),
+    /// Show one with its event and every attempt
+    Show {
+        /// Its id, or the beginning of it
+        id: String,
+        /// One JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Try one again at once that waits or was given up, or all of those
+    Retry {
+        /// Its id, or the beginning of it, or `all`
+        id: String,
+    },
+    /// Remove those that are over
+    Purge(PurgeArgs),
+}
+
+/// `deliveries list`.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct ListArgs {
+    /// One JSON list
+    #[arg(long)]
+    pub json: bool,
+    /// The newest N [default: 50]
+    #[arg(short = 'n', long = "lines", value_name = "N")]
+    pub last: Option<usize>,
+    /// Only those: `pending`, `leased` (being sent), `delivered`, `dead` (refused), `expired`; may be repeated
+    #[arg(long = "state", value_name = "STATE", value_parser = state)]
+    pub states: Vec<DeliveryState>,
+    /// Only those to this target
+    #[arg(long, value_name = "NAME")]
+    pub target: Option<String>,
+}
+
+/// `deliveries purge`.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct PurgeArgs {
+    /// Only those: `delivered`, `dead`, `expired`, with --all also `pending`; may be repeated
+    #[arg(long = "state", value_name = "STATE", value_parser = state)]
+    pub states: Vec<DeliveryState>,
+    /// Only those made before: `7d` ago, or a time like `2026-01-31T08:00:00Z`
+    #[arg(long, value_name = "T", value_parser = since)]
+    pub older: Option<Since>,
+    /// Those that wait as well: they are never sent then
+    #[arg(long)]
+    pub all: bool,
+}
+
+fn state(word: &str) -> Result<DeliveryState, String> {
+    word.parse()
+        .map_err(|()| "write pending, leased, delivered, dead or expired".to_owned())
 }
 
 /// `inbox`.

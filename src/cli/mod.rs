@@ -4,6 +4,7 @@
 mod args;
 mod attach;
 mod connect;
+mod deliveries;
 mod events;
 mod explain;
 mod format;
@@ -11,11 +12,13 @@ mod inbox;
 mod notify;
 mod output;
 mod reload;
+mod render;
 mod run;
 mod silence;
 mod status;
 mod stored;
 mod table;
+mod targets;
 mod upgrade;
 mod verbs;
 mod waiting;
@@ -79,6 +82,11 @@ fn dispatch(args: Args) -> Result<ExitCode, Failure> {
         Command::Notify(NotifyCommand::Test { target }) => {
             notify::test(&place, &target, &mut Out::stdout())
         }
+        Command::Notify(NotifyCommand::Render(asked)) => {
+            render::render(&place, &asked, &mut Out::stdout())
+        }
+        Command::Targets(asked) => targets::targets(&place, &asked, &mut Out::stdout()),
+        Command::Deliveries(asked) => deliveries::deliveries(&place, asked, &mut Out::stdout()),
         Command::Inbox(asked) => inbox::inbox(&asked),
     }
     .map(|()| ExitCode::SUCCESS)
@@ -125,6 +133,11 @@ mod tests {
             &["jikimi", "attach", "web", "db"],
             &["jikimi", "status", "web"],
             &["jikimi", "events", "-n", "many"],
+            &["jikimi", "deliveries", "show"],
+            &["jikimi", "deliveries", "--state", "lost"],
+            &["jikimi", "targets", "enable"],
+            &["jikimi", "notify", "render", "program.crashed"],
+            &["jikimi", "notify", "render", "a", "b", "--plain", "--line"],
             &["jikimi", "events", "--since", "yesterday"],
         ] {
             let error = Args::try_parse_from(line).expect_err("a bad line");

@@ -39,9 +39,8 @@ fn render(status: &Status, now: Wall, style: Style) -> Vec<String> {
         lines.extend(table(&PROGRAMS, &rows, style));
     }
     if !status.targets.is_empty() {
-        let rows: Vec<Vec<Cell>> = status.targets.iter().map(|t| target_row(t, now)).collect();
         lines.push(String::new());
-        lines.extend(table(&TARGETS, &rows, style));
+        lines.extend(target_lines(&status.targets, now, style));
     }
     if !status.silences.is_empty() {
         lines.push(String::new());
@@ -157,6 +156,12 @@ const TARGETS: [Column; 8] = [
     column("LAST", Kind::Text),
     column("", Kind::Flexible),
 ];
+
+/// The table of `targets`.
+pub fn target_lines(targets: &[TargetView], now: Wall, style: Style) -> Vec<String> {
+    let rows: Vec<Vec<Cell>> = targets.iter().map(|t| target_row(t, now)).collect();
+    table(&TARGETS, &rows, style)
+}
 
 fn target_row(target: &TargetView, now: Wall) -> Vec<Cell> {
     let (word, paint) = match target.state {

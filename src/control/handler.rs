@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::api::{self, EventLine, Parts, ReloadAnswer, ShutdownAnswer, TestAnswer, VerbAnswer};
 use super::conn::Peer;
+use super::deliveries::{Counted, DeliveryQuery, Unfound, known_target};
 use super::explain;
 use super::http::Request;
 use super::response::{Problem, Response};
@@ -15,12 +16,13 @@ use super::routes::{Route, route};
 use super::server::{Call, Handler, LongSlot};
 use super::silences;
 use super::sources::{End, EventQuery, SourceError, Sources, StoreView};
-use crate::clock::mono;
+use crate::clock::{mono, wall};
 use crate::ids::{DeliveryId, EventId};
 use crate::limits;
 use crate::model::command::{
     Command, Ending, Poke, PokeRequest, UnknownTarget, Verb, VerbReply, VerbRequest,
 };
+use crate::model::delivery::DeliveryState;
 use crate::model::reload::{Refusal, ReloadRequest};
 
 /// The API over its sources.
@@ -95,6 +97,22 @@ impl Api {
             Route::Silence(asked) => silences::begin(&self.sources, asked, call),
             Route::EndSilence(which) => silences::end(&self.sources, which, call),
             Route::NotifyTest(target) => self.notify_test(target, by, call),
+            Route::Enable(target) => {
+                self.nudge(Some(target), call)?;
+                Ok(Response::json(202, &Counted { count: 1 }))
+            }
+            Route::Workers => Ok(Response::json(200, &(self.sources.workers)())),
+            Route::Deliveries(query) => self.deliveries(&query),
+            Route::DeliveryDetail(id) => {
+                let found = self.sources.deliveries.find(&id).map_err(unfound)?;
+                Ok(Response::json(200, &found))
+            }
+            Route::RetryDeliveries(id) => self.retry(id.as_deref(), call),
+            Route::PurgeDeliveries(purge) => {
+                let count = self.sources.deliveries.purge(&purge);
+                let count = count.map_err(|e| no_store(&e))?;
+                Ok(Response::json(200, &Counted { count }))
+            }
         }
     }
 
@@ -279,6 +297,51 @@ impl Api {
         }
     }
 
+    fn deliveries(&self, query: &DeliveryQuery) -> Result<Response, Problem> {
+        let listed = self.sources.deliveries.list(query);
+        // One that is configured may not have had any yet.
+        let is_known = |name: &String| (self.sources.targets)().iter().any(|t| t.name == *name);
+        match listed {
+            Err(Unfound::Unknown(_)) if query.target.as_ref().is_some_and(is_known) => {
+                Ok(Response::json(200, &json!([])))
+            }
+            listed => Ok(Response::json(200, &listed.map_err(unfound)?)),
+        }
+    }
+
+    fn retry(&self, id: Option<&str>, call: &Call) -> Result<Response, Problem> {
+        let deliveries = &self.sources.deliveries;
+        let found = id.map(|id| deliveries.find(id)).transpose();
+        let line = found.map_err(unfound)?.map(|detail| detail.line);
+        if let Some(line) = &line {
+            let targets = (self.sources.targets)();
+            known_target(&line.target, targets.iter().map(|t| t.name.as_str())).map_err(unfound)?;
+        }
+        let id = line.as_ref().map(|line| line.id);
+        let count = deliveries.retry(id, wall()).map_err(|e| no_store(&e))?;
+        if let (Some(line), 0) = (&line, count) {
+            let words = match line.state {
+                DeliveryState::Delivered => "has been delivered",
+                DeliveryState::Pending
+                | DeliveryState::Leased
+                | DeliveryState::Dead
+                | DeliveryState::Expired => "is being sent right now",
+            };
+            let detail = format!("delivery {} to {} {words}", line.id, line.target);
+            return Err(Problem::new(409, detail));
+        }
+        self.nudge(line.map(|line| line.target), call)?;
+        Ok(Response::json(202, &Counted { count }))
+    }
+
+    fn nudge(&self, target: Option<String>, call: &Call) -> Result<(), Problem> {
+        let (reply, answer) = bounded(1);
+        self.send(Command::Nudge { target, reply })?;
+        wait_for(&answer, call)?.map_err(|unknown: UnknownTarget| {
+            Problem::new(404, unknown.to_string()).with("nearest", unknown.nearest)
+        })
+    }
+
     fn send(&self, command: Command) -> Result<(), Problem> {
         send(&self.sources, command)
     }
@@ -350,6 +413,13 @@ fn ending() -> Problem {
 
 fn too_many() -> Problem {
     Problem::new(503, "too many requests that wait; try again")
+}
+
+fn unfound(error: Unfound) -> Problem {
+    match error {
+        Unfound::Unknown(detail) => Problem::new(404, detail),
+        Unfound::Store(error) => no_store(&error),
+    }
 }
 
 pub(super) fn no_store(error: &SourceError) -> Problem {

@@ -8,6 +8,7 @@
 pub mod api;
 pub mod client;
 pub mod conn;
+pub mod deliveries;
 pub mod discover;
 pub mod explain;
 pub mod handler;

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::deliveries::{DeliveryQuery, Purge};
 use super::explain::ExplainQuery;
 use super::http::Request;
 use super::keys;
@@ -72,6 +73,18 @@ pub enum Route {
     EndSilence(String),
     /// Send a test message.
     NotifyTest(String),
+    /// Try a target at once, whatever it was refused for.
+    Enable(String),
+    /// Who sends to the targets.
+    Workers,
+    /// Some deliveries.
+    Deliveries(DeliveryQuery),
+    /// Everything about one delivery: its id, or the beginning of it.
+    DeliveryDetail(String),
+    /// Try one delivery again, by its id or the beginning of it; none: all.
+    RetryDeliveries(Option<String>),
+    /// Remove deliveries.
+    PurgeDeliveries(Purge),
 }
 
 const GET: &str = "GET";
@@ -103,9 +116,11 @@ fn resource(rest: &[&str], request: &Request) -> Option<Resource> {
         ["status"] => (GET, Ok(Route::Status)),
         ["targets"] => (GET, Ok(Route::Targets)),
         ["targets", name, "test"] => (POST, Ok(Route::NotifyTest((*name).to_owned()))),
+        ["targets", name, "enable"] => (POST, Ok(Route::Enable((*name).to_owned()))),
+        ["workers"] => (GET, Ok(Route::Workers)),
+        ["deliveries", rest @ ..] => deliveries(rest, request)?,
         ["events"] => (GET, event_query(request).map(Route::Events)),
         ["events", "stream"] => (GET, event_query(request).map(Route::Stream)),
-        ["deliveries", id] => (GET, delivery(id, request)),
         ["shutdown"] => (
             POST,
             flag(request, "leave_running", false).map(Route::Shutdown),
@@ -121,6 +136,18 @@ fn resource(rest: &[&str], request: &Request) -> Option<Resource> {
         ["programs", name, "keys"] => (POST, keys::keys(name, request)),
         ["programs", name, "window"] => (POST, keys::window(name, request)),
         ["programs", name, verb] => (POST, program_verb(name, verb, request)?),
+        _ => return None,
+    })
+}
+
+fn deliveries(rest: &[&str], request: &Request) -> Option<Resource> {
+    Some(match rest {
+        [] => (GET, DeliveryQuery::of(request).map(Route::Deliveries)),
+        ["retry"] => (POST, Ok(Route::RetryDeliveries(None))),
+        ["purge"] => (POST, Purge::of(request).map(Route::PurgeDeliveries)),
+        [id] => (GET, delivery(id, request)),
+        [id, "detail"] => (GET, Ok(Route::DeliveryDetail((*id).to_owned()))),
+        [id, "retry"] => (POST, Ok(Route::RetryDeliveries(Some((*id).to_owned())))),
         _ => return None,
     })
 }
@@ -304,7 +331,7 @@ mod tests {
 
     #[test]
     fn every_path_has_one_method_and_unknown_ones_are_not_found() {
-        let known: [(&str, &[&str]); 10] = [
+        let known: [(&str, &[&str]); 16] = [
             (GET, &["healthz"]),
             (GET, &["api", "v1", "status"]),
             (GET, &["api", "v1", "targets"]),
@@ -314,6 +341,12 @@ mod tests {
                 GET,
                 &["api", "v1", "deliveries", "01ARZ3NDEKTSV4RRFFQ69G5FAV"],
             ),
+            (GET, &["api", "v1", "workers"]),
+            (GET, &["api", "v1", "deliveries"]),
+            (GET, &["api", "v1", "deliveries", "01AR", "detail"]),
+            (POST, &["api", "v1", "deliveries", "01AR", "retry"]),
+            (POST, &["api", "v1", "deliveries", "retry"]),
+            (POST, &["api", "v1", "targets", "ops", "enable"]),
             (POST, &["api", "v1", "shutdown"]),
             (GET, &["api", "v1", "programs", "web:0", "explain"]),
             (POST, &["api", "v1", "programs", "web:0", "stop"]),

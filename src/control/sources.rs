@@ -9,6 +9,7 @@ use crossbeam::channel::Sender;
 use serde::{Deserialize, Serialize};
 
 use super::api::DeliveryLine;
+use super::deliveries::{Deliveries, WorkerLine};
 use crate::clock::{Mono, Wall};
 use crate::history::explain::Account;
 use crate::ids::{DeliveryId, EventId, SilenceId};
@@ -35,10 +36,14 @@ pub struct Sources {
     pub targets: Arc<dyn Fn() -> Vec<TargetView> + Send + Sync>,
     /// The silences in force.
     pub silences: Arc<dyn Fn() -> Arc<[Silence]> + Send + Sync>,
+    /// The workers that send to them.
+    pub workers: Arc<dyn Fn() -> Vec<WorkerLine> + Send + Sync>,
     /// The supervisor itself.
     pub facts: Arc<dyn Fn() -> SupervisorFacts + Send + Sync>,
     /// What is stored.
     pub store: Arc<dyn StoreView>,
+    /// The deliveries, to be looked at and changed.
+    pub deliveries: Arc<dyn Deliveries>,
     /// Commands to `app`; capacity [`crate::limits::CONTROL_COMMANDS`].
     pub commands: Sender<Command>,
 }

@@ -53,7 +53,7 @@ impl StoreView for Store {
 }
 
 /// The error with its causes, on one line.
-fn said(error: &StoreError) -> SourceError {
+pub(super) fn said(error: &StoreError) -> SourceError {
     let mut text = error.to_string();
     let mut source = std::error::Error::source(error);
     while let Some(cause) = source {

@@ -14,6 +14,7 @@ use super::ControlError;
 use super::api::{DeliveryLine, EventLine, ShutdownAnswer, Status, TestAnswer, VerbAnswer};
 use super::client::{Client, ClientError, Patience};
 use super::conn::Listener;
+use super::deliveries::{Deliveries, DeliveryDetail, DeliveryQuery, Purge, Unfound};
 use super::explain::Explained;
 use super::handler::Api;
 use super::server::{Bounds, Server};
@@ -128,6 +129,24 @@ impl StoreView for Memory {
     }
 }
 
+impl Deliveries for Memory {
+    fn list(&self, _: &DeliveryQuery) -> Result<Vec<DeliveryLine>, Unfound> {
+        Ok(self.inner.lock().deliveries.clone())
+    }
+
+    fn find(&self, id: &str) -> Result<DeliveryDetail, Unfound> {
+        Err(Unfound::Unknown(format!("there is no delivery {id}")))
+    }
+
+    fn retry(&self, _: Option<DeliveryId>, _: Wall) -> Result<usize, SourceError> {
+        Ok(self.inner.lock().deliveries.len())
+    }
+
+    fn purge(&self, _: &Purge) -> Result<usize, SourceError> {
+        Ok(0)
+    }
+}
+
 /// A server with everything behind it.
 struct Stage {
     dir: tempfile::TempDir,
@@ -157,6 +176,8 @@ impl Stage {
             silences: Arc::new(|| Arc::from([])),
             facts: Arc::new(facts),
             store: as_view,
+            deliveries: Arc::clone(&store) as Arc<dyn Deliveries>,
+            workers: Arc::new(Vec::new),
             commands: commands_tx,
         };
         let listener = Listener::unix(&dir.path().join("jikimi.sock")).expect("a fresh socket");

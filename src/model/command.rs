@@ -51,6 +51,13 @@ pub enum Command {
         /// The delivery to watch, or the nearest names of targets.
         reply: Sender<Result<DeliveryId, UnknownTarget>>,
     },
+    /// Try a target at once, behind an open breaker, a stated wait or a refusal for good too.
+    Nudge {
+        /// The target's name; none: all.
+        target: Option<String>,
+        /// Whether there is such a target.
+        reply: Sender<Result<(), UnknownTarget>>,
+    },
 }
 
 /// What becomes of the programs when the supervisor ends.

@@ -274,7 +274,7 @@ fn judge_fault(error: &FetchError) -> Judgement {
 }
 
 /// `text` without any secret of `target`: whole addresses, and the parts of them that are keys.
-fn redacted(mut text: String, target: &ProviderSpec) -> String {
+pub(super) fn redacted(mut text: String, target: &ProviderSpec) -> String {
     for part in target.parts().iter().filter(|p| p.is_secret) {
         let whole = part.text.expose();
         let parts = whole.split(['/', '?', '&', '=', ':', '@', '.', ' ']);

@@ -17,6 +17,7 @@ pub mod breaker;
 pub mod lane;
 pub mod limit;
 pub mod outbox;
+pub mod preview;
 pub mod providers;
 pub mod retry;
 mod standing;

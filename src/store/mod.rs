@@ -11,6 +11,7 @@
 
 mod buffer;
 mod checkpoint;
+mod desk;
 mod error;
 mod health;
 mod inbox;

@@ -7,6 +7,7 @@ mod attach;
 mod attach_keys;
 mod commands;
 mod console;
+mod delivery_commands;
 mod events;
 mod explain;
 mod first_run;

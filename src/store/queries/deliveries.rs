@@ -127,10 +127,11 @@ statements! {
         "UPDATE deliveries SET state = 'pending', due = ?2, expires_at = max(expires_at, ?3), attempts = 0,
            settled_at = NULL
          WHERE id = ?1 AND state IN ('pending', 'dead', 'expired')";
+    // What is held back on purpose stays so.
     RETRY_ALL = seek "retry deliveries",
         "UPDATE deliveries SET state = 'pending', due = ?1, expires_at = max(expires_at, ?2), attempts = 0,
            settled_at = NULL
-         WHERE state IN ('pending', 'dead', 'expired')";
+         WHERE state IN ('pending', 'dead', 'expired') AND (state <> 'pending' OR held IS NULL)";
     ONE = seek "read a delivery", "SELECT * FROM deliveries WHERE id = ?1";
     NEWEST = seek "read deliveries",
         "SELECT * FROM deliveries WHERE id > '' ORDER BY id DESC LIMIT ?1";
@@ -600,7 +601,8 @@ pub(in crate::store) fn attempts(
     })
 }
 
-fn read(row: &Row<'_>) -> rusqlite::Result<DeliveryView> {
+/// Reads a whole row.
+pub(in crate::store) fn read(row: &Row<'_>) -> rusqlite::Result<DeliveryView> {
     let state: DeliveryState = parse(row, "state")?;
     let waits = matches!(state, DeliveryState::Pending | DeliveryState::Leased);
     Ok(DeliveryView {

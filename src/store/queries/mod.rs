@@ -2,6 +2,7 @@
 //! decides when to commit.
 
 pub(super) mod deliveries;
+pub(super) mod desk;
 pub(super) mod ends;
 pub(super) mod events;
 pub(super) mod incidents;
@@ -30,6 +31,7 @@ use crate::model::name::InstanceName;
 #[cfg(test)]
 pub(super) const ALL: &[&[super::tx::Sql]] = &[
     deliveries::ALL,
+    desk::ALL,
     ends::ALL,
     events::ALL,
     incidents::ALL,
