@@ -5,12 +5,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::changes::Earlier;
+use crate::alert::Alert;
 use crate::clock::{self, Wall};
 use crate::ids::RunId;
 use crate::limits;
 use crate::logs::{PipeId, RunEnd};
 use crate::model::event::{Event, EventKind, Facts};
 use crate::model::record::RunStart;
+use crate::model::settings::Settings;
 use crate::model::silence::Silence;
 use crate::model::status::{Desired, PhaseName};
 use crate::model::write::{Held, OpenIncident, Told};
@@ -24,6 +26,14 @@ pub(super) struct Left {
     pub incidents: Vec<OpenIncident>,
     /// Those in force.
     pub silences: Vec<Silence>,
+}
+
+impl Left {
+    /// The fold under `settings` that goes on with it; what it takes is not here any more.
+    pub fn alert(&mut self, settings: &Settings) -> Alert {
+        let (incidents, silences) = (&mut self.incidents, &mut self.silences);
+        Alert::new(settings, std::mem::take(incidents)).with_silences(std::mem::take(silences))
+    }
 }
 
 /// Reads it. After a clean end programs begin anew, so only incidents are taken over.

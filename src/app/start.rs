@@ -18,7 +18,6 @@ use super::probing;
 use super::relay::{self, Bells, Relay};
 use super::reload::Reloader;
 use super::rules::RuleWatch;
-use crate::alert::Alert;
 use crate::cache::{Cache, Key};
 use crate::child::{self, FileLimit};
 use crate::clock;
@@ -338,8 +337,7 @@ impl Rooms {
             earlier: legacy::earlier(&store)?,
         };
         let (journal, journal_thread) = Journal::start(
-            Alert::new(settings, std::mem::take(&mut left.incidents))
-                .with_silences(std::mem::take(&mut left.silences)),
+            left.alert(settings),
             enrich(witnesses, settings.supervisor.state_dir.clone()),
             Box::new(StoreSink(store.clone())),
         )?;
@@ -362,8 +360,7 @@ impl Rooms {
         })?;
         // What waits from before may be due.
         notify.waker().wake();
-        let signs = Signs::new()?;
-        let probes = Arc::new(probing::probes(signs.clone()));
+        let (signs, probes) = start_probes()?;
         let rooms = Self {
             store,
             logs,
@@ -440,6 +437,12 @@ impl Rooms {
             commands,
         }
     }
+}
+
+fn start_probes() -> io::Result<(Signs, Arc<Probes>)> {
+    let signs = Signs::new()?;
+    let probes = Arc::new(probing::probes(signs.clone()));
+    Ok((signs, probes))
 }
 
 /// Each look at the host is also one at the kernel's counters: so it is known when they rose.

@@ -337,9 +337,9 @@ mod tests {
         assert_eq!(find("program.*.backoff", None), Found::Section);
         assert_eq!(find("program.*.comand", None), Found::Unknown);
         assert_eq!(find("target.*.headers", Some("discord")), Found::OtherKind);
-        let exec = find("target.*.command", Some("exec"));
+        let email = find("target.*.from", Some("email"));
         let telegram = find("target.*.token", Some("telegram"));
-        assert!(matches!(exec, Found::Key(k) if k.availability == Availability::Later));
+        assert!(matches!(email, Found::Key(k) if k.availability == Availability::Later));
         assert!(matches!(telegram, Found::Key(k) if k.availability == Availability::Now));
     }
 

@@ -149,18 +149,13 @@ fn a_valid_configuration_is_counted_and_a_warning_does_not_make_it_invalid() {
 #[test]
 fn a_key_of_a_later_version_is_refused_and_not_passed_over() {
     let place = Supervisor::configured(&format!(
-        "{WEB}terminal = true\nwatch = [\"src\"]\n[target.x]\nkind = \"email\"\n[control]\n\
+        "{WEB}watch = [\"src\"]\n[target.x]\nkind = \"email\"\n[control]\n\
          http = \"127.0.0.1:0\"\n"
     ));
     let output = place.cli(&["run"]);
     assert_eq!(code(&output), 3);
     let said = err(&output);
-    for key in [
-        "program.web.terminal",
-        "program.web.watch",
-        "target.x.kind",
-        "control.http",
-    ] {
+    for key in ["program.web.watch", "target.x.kind", "control.http"] {
         let line = said
             .lines()
             .find(|line| line.contains(&format!(" {key}: ")));
@@ -374,7 +369,7 @@ fn status_as_json_has_every_key_of_the_contract() {
     let status = supervisor.status();
     let mut tables = keys(&status);
     tables.sort_unstable();
-    assert_eq!(tables, ["programs", "supervisor", "targets"]);
+    assert_eq!(tables, ["programs", "silences", "supervisor", "targets"]);
     let own = &status["supervisor"];
     assert_has_keys(own, &SUPERVISOR_KEYS);
     assert_eq!(own["pid"], supervisor.pid());

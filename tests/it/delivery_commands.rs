@@ -113,20 +113,20 @@ fn a_refused_delivery_is_listed_shown_and_tried_again_and_stays_to_be_read_witho
         &supervisor.cli(&["deliveries", "retry", id]),
         (1, &["has been delivered"]),
     );
-    let live = read(&supervisor, &["deliveries", "show", id, "--json"]);
-    let outcomes: Vec<&Value> = live["tries"]
+    let answered = read(&supervisor, &["deliveries", "show", id, "--json"]);
+    let outcomes: Vec<&Value> = answered["tries"]
         .as_array()
         .expect("a list")
         .iter()
         .map(|t| &t["outcome"])
         .collect();
     assert_eq!(outcomes, ["dead", "delivered"]);
-    assert_eq!(live["told"]["type"], "notify.test");
+    assert_eq!(answered["told"]["type"], "notify.test");
     supervisor.stop();
     let output = supervisor.cli(&["deliveries", "show", &beginning, "--json"]);
     assert!(text(&output.stderr).contains("no supervisor answers"));
     let stored: Value = serde_json::from_slice(&output.stdout).expect("an object");
-    assert_eq!(stored, live);
+    assert_eq!(stored, answered);
     assert!(told(&supervisor, &["deliveries"]).contains(id));
     for verb in [
         &["deliveries", "retry", "all"][..],

@@ -35,10 +35,13 @@ fn assert_share_is_the_kernels(script: &str) {
         100.0 * ticks / per_second / over.as_secs_f64()
     };
     // The two ticks are the ones that are not over when they are counted.
-    let least = percent(until_used.1 - after.1 - 2, last.0.since(before.0));
-    let most = percent(last.1 - before.1 + 2, until_used.0.since(after.0));
+    let lowest = percent(until_used.1 - after.1 - 2, last.0.since(before.0));
+    let highest = percent(last.1 - before.1 + 2, until_used.0.since(after.0));
     let seen = sample.figures.cpu_percent;
-    assert!((least..=most).contains(&seen), "{least} {seen} {most}");
+    assert!(
+        (lowest..=highest).contains(&seen),
+        "{lowest} {seen} {highest}"
+    );
 }
 
 #[test]

@@ -4,7 +4,7 @@
 use super::{Message, line};
 use crate::limits;
 use crate::model::delivery::Leased;
-use crate::model::template::{Scene, Values};
+use crate::model::template::{Scene, Template, Values};
 use crate::model::voice::Voice;
 
 /// What the template says of `leased`; none when there is none, when it fails, or says nothing.
@@ -40,7 +40,10 @@ pub(in crate::notify) fn body(leased: &Leased, host: &str, voice: &Voice) -> Opt
 }
 
 fn complain(leased: &Leased, voice: &Voice, why: &str) {
-    let is_first = voice.template.as_ref().is_some_and(|t| t.is_first_fault());
+    let is_first = voice
+        .template
+        .as_ref()
+        .is_some_and(Template::is_first_fault);
     if is_first {
         let (target, kind) = (&leased.target, leased.event.kind.as_str());
         log::warn!(
