@@ -583,6 +583,9 @@ pub const NOTIFY_BYTES: usize = 4096;
 /// Messages of one run that are heard before it is the turn of others.
 pub const NOTIFY_MESSAGES: usize = 64;
 
+/// What a program says of itself is shown no longer than this.
+pub const NOTIFY_STATUS_CHARS: usize = 200;
+
 /// A program cannot ask for more time at once.
 pub const NOTIFY_EXTEND_MAX: Duration = Duration::from_hours(1);
 

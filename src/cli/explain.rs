@@ -194,6 +194,7 @@ fn reason(trigger: Trigger) -> &'static str {
         Trigger::Watchdog => "because it did not report to its watchdog in time",
         Trigger::LogSilence => "because it wrote nothing for too long",
         Trigger::StartTimeout => "because it was not ready in time",
+        Trigger::StopTimeout => "because it said that it stops and did not",
         Trigger::Rule => "because it broke a rule",
         Trigger::MaxRuntime => "because it had run as long as it may",
         Trigger::Schedule => "by its schedule",

@@ -123,7 +123,7 @@ fn phase_paint(phase: PhaseName) -> Paint {
     }
 }
 
-/// The cause, the next start, and what probes say when it is bad.
+/// The cause, the next start, what probes say when it is bad, and what it says itself.
 fn remark(program: &ProgramStatus, now: Wall) -> String {
     let last = match (program.pid, &program.last_exit) {
         (None, Some(exit)) => Some(exit.to_string()),
@@ -141,7 +141,9 @@ fn remark(program: &ProgramStatus, now: Wall) -> String {
         };
         format!("{what} {}", when(at, now))
     });
-    let parts = [program.cause.clone().or(last), health, next, planned];
+    let said = program.status_text.as_ref();
+    let said = said.map(|said| format!("\"{}\"", text::printable(said.as_bytes())));
+    let parts = [program.cause.clone().or(last), health, next, planned, said];
     let parts: Vec<String> = parts.into_iter().flatten().collect();
     parts.join("; ")
 }
@@ -212,6 +214,7 @@ mod tests {
             processes: 1,
             tags: vec![],
             next_start_at: None,
+            status_text: None,
             cause: None,
         }
     }

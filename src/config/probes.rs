@@ -89,6 +89,37 @@ impl Keys {
     }
 }
 
+/// A table at `path` that says nothing at all.
+pub(super) fn empty(reader: &mut Reader<'_>, path: &str, (at, full): (At, &str)) {
+    for keys in [&READINESS, &LIVENESS] {
+        if path.strip_prefix("program.*.") == Some(keys.name) {
+            reader.fault(at, full, wrong("it says not what to check", one_of(keys)));
+        }
+    }
+}
+
+/// What stands beside `notify` and means nothing there: nobody asks.
+fn warn_of_times(odd: &mut Reader<'_>, block: &Block, keys: &Keys) {
+    if !matches!(block.fields.written(keys.notify), Some(Typed::Switch(true))) {
+        return;
+    }
+    // The watchdog's time is made of an interval and a threshold, and begins after the delay.
+    let is_meant = |time: &&str| {
+        keys.name == LIVENESS.name
+            && [keys.interval, keys.initial_delay, keys.failure_threshold].contains(time)
+    };
+    for time in keys.times().iter().filter(|time| !is_meant(time)) {
+        if let Some(at) = block.fields.place(time) {
+            let full = format!("{}.{}.{}", block.shown, keys.name, last(time));
+            odd.fault(
+                at,
+                &full,
+                wrong("it has no effect with notify", "leave it out"),
+            );
+        }
+    }
+}
+
 /// What the program's health is judged by.
 pub(super) fn health(
     (reader, odd): (&mut Reader<'_>, &mut Reader<'_>),
@@ -111,6 +142,9 @@ pub(super) fn health(
             &full,
             wrong("it has no effect without a readiness", right),
         );
+    }
+    for keys in [&READINESS, &LIVENESS] {
+        warn_of_times(odd, block, keys);
     }
     HealthSettings {
         readiness,

@@ -95,6 +95,9 @@ fn section(reader: &mut Reader<'_>, here: &Section<'_>, table: &Table, fields: &
                         shown: full,
                         kind: here.kind,
                     };
+                    if inner.is_empty() {
+                        super::probes::empty(reader, &below.path, (entry.at, &below.shown));
+                    }
                     section(reader, &below, inner, fields);
                 }
                 other => {

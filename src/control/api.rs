@@ -111,6 +111,9 @@ pub struct ProgramStatus {
     /// When the clock next starts it, or restarts it.
     #[serde(default)]
     pub next_start_at: Option<Wall>,
+    /// What it last said of itself (`STATUS=` of `sd_notify`).
+    #[serde(default)]
+    pub status_text: Option<String>,
     /// Why it is down, or what it waits for; while it is stopping, what was done and what comes next.
     pub cause: Option<String>,
 }
@@ -298,6 +301,7 @@ fn program(view: &Arc<InstanceView>, sample: Option<Sample>, now: Mono) -> Progr
         processes: figures.processes,
         tags: view.tags.to_vec(),
         next_start_at: view.next_start_at,
+        status_text: view.status_text.as_deref().map(str::to_owned),
         cause: cause(view, now),
     }
 }

@@ -253,6 +253,7 @@ fn board_and_sample() -> (Board, Sample) {
         cause: None,
         tags: Arc::from(["game".to_owned()]),
         next_start_at: None,
+        status_text: Some(Arc::from("12 players")),
     };
     let down = InstanceView {
         name: InstanceName::single("worker"),
@@ -350,7 +351,7 @@ fn status_has_every_key_of_the_contract() {
             "version"
         ]
     );
-    // `cause` and `next_start_at` are beyond the contract's list.
+    // `cause`, `next_start_at` and `status_text` are beyond the contract's list.
     let program = [
         "cause",
         "cpu_percent",
@@ -368,6 +369,7 @@ fn status_has_every_key_of_the_contract() {
         "ready",
         "restarts",
         "run",
+        "status_text",
         "tags",
         "uptime_s",
     ];

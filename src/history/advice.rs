@@ -82,7 +82,7 @@ fn words(reason: &Reason, share: &str) -> String {
 
 fn ended(trigger: Trigger) -> &'static str {
     match trigger {
-        Trigger::Liveness | Trigger::Watchdog | Trigger::LogSilence => {
+        Trigger::Liveness | Trigger::Watchdog | Trigger::LogSilence | Trigger::StopTimeout => {
             "were hangs that the supervisor ended: look at what it waits for, or give the check more time"
         }
         Trigger::StartTimeout => {

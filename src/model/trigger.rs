@@ -33,6 +33,8 @@ triggers! {
     LogSilence = "log_silence";
     /// It was not ready in time.
     StartTimeout = "start_timeout";
+    /// It said that it ends, and did not in time.
+    StopTimeout = "stop_timeout";
     /// A rule about its figures.
     Rule = "rule";
     /// It had run as long as it may.

@@ -44,6 +44,8 @@ pub struct InstanceView {
     pub tags: Arc<[String]>,
     /// When the clock next starts it, or restarts it.
     pub next_start_at: Option<Wall>,
+    /// What it says of itself (`STATUS=`), fit for a terminal.
+    pub status_text: Option<Arc<str>>,
 }
 
 /// All instances at one moment, in the order of the configuration.

@@ -26,6 +26,7 @@ mod poke;
 mod processes;
 mod reload;
 mod requests;
+mod said;
 mod schedule;
 pub mod signs;
 mod slot;

@@ -9,11 +9,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, UnixCredentials, recvmsg};
+use rustix::fs::{Mode, fchmod};
 use rustix::net::sockopt::set_socket_passcred;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, socket_with};
 
 use super::actor::{Actor, Source};
 use super::machine::health::{Sign, Vitals};
+use super::said::Said;
 use super::slot::{Live, Slot};
 use super::words::{self, Word};
 use crate::clock::{self, Mono};
@@ -76,6 +78,8 @@ pub(super) struct Notify {
     alive_by: Option<Mono>,
     /// That somebody else spoke has been said.
     has_warned: bool,
+    /// What else it said.
+    pub(super) said: Said,
 }
 
 impl Drop for Notify {
@@ -102,6 +106,8 @@ impl Notify {
         if let Address::File(path) = &address {
             // An earlier supervisor's.
             remove(path);
+            // The file gets the mode that its socket has: it is never open to others, not for a moment.
+            fchmod(&socket, Mode::RUSR | Mode::WUSR)?;
         }
         bind(&socket, &address.socket_address()?)?;
         Ok(Self {
@@ -110,12 +116,14 @@ impl Notify {
             token: None,
             alive_by: None,
             has_warned: false,
+            said: Said::default(),
         })
     }
 
     /// When [`Actor::tick_notify`] is wanted.
     pub(super) fn deadline(&self) -> Option<Mono> {
-        self.alive_by
+        let times = [self.alive_by, self.said.deadline()];
+        times.into_iter().flatten().min()
     }
 
     /// What a program is told of it.
@@ -267,12 +275,9 @@ impl Actor {
                 let cause = "the program said that it does not work (WATCHDOG=trigger)".to_owned();
                 self.pass(slot, Aspect::Liveness, Some(cause));
             }
-            Word::Extend(by) => {
-                let until = clock::mono() + by.min(limits::NOTIFY_EXTEND_MAX);
-                if let Some(vitals) = self.slots[slot].vitals.as_mut() {
-                    vitals.extend(until);
-                }
-            }
+            Word::Extend(by) => self.heard_extend(slot, by),
+            Word::Status(status) => self.heard_status(slot, &status),
+            Word::Stopping => self.heard_stopping(slot),
             Word::Ready | Word::Failed => {}
         }
     }
@@ -301,8 +306,16 @@ impl Actor {
         }
     }
 
-    /// The time of a watchdog may be over.
+    /// The watchdog of a run that ends is over.
+    pub(super) fn await_alive_no_more(&mut self, slot: usize) {
+        if let Some(notify) = self.slots[slot].notify_mut() {
+            notify.alive_by = None;
+        }
+    }
+
+    /// The time of a watchdog, or of what said that it ends, may be over.
     pub(super) fn tick_notify(&mut self, slot: usize, now: Mono) {
+        self.tick_leaving(slot, now);
         let Some(notify) = self.slots[slot].notify_mut() else {
             return;
         };

@@ -313,7 +313,9 @@ impl Slot {
             name: self.name.clone(),
             desired: self.instance.desired,
             phase,
-            ready: phase == PhaseName::Running && self.vitals().is_none_or(Vitals::is_ready),
+            ready: phase == PhaseName::Running
+                && self.vitals().is_none_or(Vitals::is_ready)
+                && self.leaves().is_none(),
             health: self.health(),
             pid: self.pid(),
             run: live.map(|live| live.root.run),
@@ -325,6 +327,7 @@ impl Slot {
             stopping: self.stopping(),
             tags: Arc::clone(&self.tags),
             next_start_at: self.next_start_at(),
+            status_text: self.status_text(),
         }
     }
 
@@ -376,11 +379,12 @@ impl Slot {
                 let exit = self.instance.history.last_exit.as_ref()?;
                 self.spec.forbids_restart(exit).map(str::to_owned)
             }
+            State::Starting { .. } => self.halted().or_else(|| self.leaves()),
             State::Running { .. } => self
                 .halted()
+                .or_else(|| self.leaves())
                 .or_else(|| self.vitals().and_then(Vitals::cause))
                 .or_else(|| self.stall()),
-            State::Starting { .. } => self.halted(),
             State::Down(Down::Stopped) | State::Spawning | State::Stopping(_) => None,
         }
     }

@@ -187,7 +187,11 @@ fn demanded(demand: Option<&Demand>) -> Facts {
 
 /// The grace was over, or somebody was out of patience before that.
 fn killed_because(slot: &Slot) -> String {
-    let words = crate::text::duration(machine::grace(&slot.spec));
+    let extended = match &slot.instance.state {
+        State::Stopping(stopping) => stopping.sequence.extended(),
+        _ => Duration::ZERO,
+    };
+    let words = crate::text::duration(machine::grace(&slot.spec) + extended);
     let signal = slot.spec.stop.last_signal();
     match &slot.instance.state {
         State::Stopping(stopping) if stopping.sequence.is_hurried() => {

@@ -88,7 +88,7 @@ impl Actor {
         is_ready
     }
 
-    fn attend_no_more(&mut self, slot: usize, run: RunId) {
+    pub(super) fn attend_no_more(&mut self, slot: usize, run: RunId) {
         self.take_sign(slot, Sign::Over);
         let health = &self.slots[slot].spec.health;
         if health.has_readiness() || health.liveness.is_some() {

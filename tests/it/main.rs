@@ -20,6 +20,7 @@ mod log_silence;
 mod metrics;
 mod notifications;
 mod notify_socket;
+mod notify_words;
 mod os_settings;
 mod output;
 mod pid_one;

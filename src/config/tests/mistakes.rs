@@ -225,6 +225,10 @@ readiness = { http = "x" }
     22: program.web.readiness.http: it does not begin with https:// or http://: an address as https://host/path
 readiness = { tcp = "8080" }
     21: program.web.readiness.tcp: it is no address with a port: as "127.0.0.1:8080", "localhost:8080" or "[::1]:8080"
+readiness = {}
+    1: program.web.readiness: it says not what to check: one of http, tcp, exec, log_line, notify
+liveness = {}
+    1: program.web.liveness: it says not what to check: one of http, tcp, exec, notify
 readiness = { interval = "1s" }
     26: program.web.readiness: it says not what to check: one of http, tcp, exec, log_line, notify
 readiness = { log_line = "ready (" }

@@ -27,6 +27,8 @@ pub struct Sequence {
     is_killed: bool,
     /// Somebody was out of patience.
     is_hurried: bool,
+    /// What the program asked for on top of the last pause.
+    extended: Duration,
 }
 
 impl Sequence {
@@ -49,6 +51,7 @@ impl Sequence {
             before_kill: None,
             is_killed: false,
             is_hurried: false,
+            extended: Duration::ZERO,
         }
     }
 
@@ -75,6 +78,23 @@ impl Sequence {
     #[must_use]
     pub fn is_hurried(&self) -> bool {
         self.is_hurried
+    }
+
+    /// The pause under way lasts until then, when that is later: the program asked for it. It does not once KILL is due.
+    pub(in super::super) fn extend(&mut self, until: Mono) {
+        if self.is_killed || self.last.is_none() || self.due >= until {
+            return;
+        }
+        if self.next == self.steps.len() {
+            self.extended += until.since(self.due);
+        }
+        self.due = until;
+    }
+
+    /// By how much the program put KILL off.
+    #[must_use]
+    pub fn extended(&self) -> Duration {
+        self.extended
     }
 
     /// The next act, if one is due: to be asked until there is none.
@@ -158,5 +178,46 @@ pub(in super::super) fn grace(spec: &ProgramSpec) -> Duration {
         spec.stop_timeout
     } else {
         limits::STOP_AFTER_LINES
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64) -> Mono {
+        Mono::from_nanos(seconds * 1_000_000_000)
+    }
+
+    #[test]
+    fn a_program_that_asks_for_it_has_more_time_before_kill_but_none_before_it_was_asked_or_after()
+    {
+        let spec = ProgramSpec::fixture("web");
+        let mut sequence = Sequence::whole(&spec, at(0));
+        sequence.extend(at(50));
+        assert_eq!(sequence.due(), at(0), "nothing was asked of it yet");
+        assert_eq!(
+            sequence.take_due(at(0)),
+            Some(StopAct::Signal(Signal::TERM))
+        );
+        assert_eq!(sequence.due(), at(10));
+        sequence.extend(at(5));
+        assert_eq!(sequence.due(), at(10), "it is never less");
+        sequence.extend(at(30));
+        sequence.extend(at(40));
+        assert_eq!(
+            (sequence.due(), sequence.extended()),
+            (at(40), Duration::from_secs(30))
+        );
+        assert_eq!(sequence.take_due(at(39)), None);
+        // Whoever is out of patience has the last word: the shutdown as a whole is not put off.
+        sequence.hurry(at(39));
+        assert_eq!(
+            sequence.take_due(at(39)),
+            Some(StopAct::Signal(Signal::KILL))
+        );
+        let due = sequence.due();
+        sequence.extend(at(1_000));
+        assert_eq!(sequence.due(), due);
     }
 }
