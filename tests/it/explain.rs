@@ -268,12 +268,24 @@ fn without_a_supervisor_the_state_folder_is_read_and_that_is_said() {
 }
 
 #[test]
-fn what_ended_while_nobody_watched_is_told_as_not_known() {
+fn what_ended_while_nobody_watched_not_even_the_holder_is_told_as_not_known() {
     let mut supervisor = Supervisor::running(SLEEPER);
     let pid = supervisor.wait_phase("web", "running")["pid"]
         .as_u64()
         .expect("it runs");
     supervisor.kill();
+    // The holder watches, too, and would know.
+    for holder in supervisor.holders() {
+        kill(holder);
+    }
+    wait_for("the holder to go", || {
+        let holders = supervisor.holders();
+        if holders.is_empty() {
+            Ok(())
+        } else {
+            Err(format!("{holders:?}"))
+        }
+    });
     kill(u32::try_from(pid).expect("a pid"));
     // Until whoever inherited it has reaped it, the kernel still tells.
     wait_for("the last trace to go", || {
