@@ -108,13 +108,14 @@ impl Dispatcher {
                 Some(self.lease_at)
             })
         };
-        let now = clock::mono();
-        self.board.publish(self.lanes.views(now));
+        let after = clock::mono();
+        self.board.publish(self.lanes.views(after));
+        // As they were when the lease was asked for: a gate that has opened since wants another turn, not the sweep.
         self.lanes
             .next_times(now)
             .chain(next)
             .chain(self.closing.as_ref().map(|c| c.deadline))
-            .map(|at| at.since(now).max(limits::DISPATCH_TICK_MIN))
+            .map(|at| at.since(after).max(limits::DISPATCH_TICK_MIN))
             .fold(limits::OUTBOX_SWEEP, Duration::min)
     }
 

@@ -97,14 +97,16 @@ impl Lanes {
         targets.iter().map(claim).collect()
     }
 
-    /// The targets whose rate or stated wait ends before `deadline`. An open breaker is not one of these waits.
+    /// The targets that may be sent to, or whose rate or stated wait ends before `deadline`. An open breaker is not one
+    /// of these waits.
     pub(super) fn free_before(&self, deadline: Mono, now: Mono) -> Vec<Arc<str>> {
-        self.slots
-            .iter()
-            .filter(|s| matches!(self.gate(s, now), Gate::Until(at) if at < deadline))
-            .filter(|s| self.state(s, now) == TargetState::Waiting)
-            .map(|s| Arc::clone(&s.lane.spec.name))
-            .collect()
+        let will_open = |slot: &Slot| match self.gate(slot, now) {
+            Gate::Free => !slot.is_leaving,
+            Gate::Until(at) => at < deadline && self.state(slot, now) == TargetState::Waiting,
+            Gate::Busy | Gate::Never => false,
+        };
+        let soon = self.slots.iter().filter(|slot| will_open(slot));
+        soon.map(|slot| Arc::clone(&slot.lane.spec.name)).collect()
     }
 
     /// When gates open and outcomes are offered again.

@@ -37,7 +37,7 @@ fn latest_ring_peak_and_sink_tell_of_a_watched_run_also_after_it_ended() {
     until(
         "unwatched",
         || metrics.stats(),
-        |s| s.members == 0 && s.threads == 1,
+        |s| s.members == 0 && s.threads == 1 && s.threads_reaped + 1 == s.threads_started,
     );
     let largest = metrics
         .ring(&instance)
