@@ -38,6 +38,10 @@ impl Agents {
         }
         let agent = make(&self.resolver, via)?;
         let mut known = self.known.lock();
+        // Another thread was quicker: two agents of one way would not share their connections.
+        if let Some(first) = known.get(via) {
+            return Ok(first.clone());
+        }
         // Ways that are not taken any more, after many reloads; those in use are soon here again.
         if known.len() >= limits::FETCH_WAYS {
             known.clear();

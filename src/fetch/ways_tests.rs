@@ -194,3 +194,27 @@ fn tls_goes_through_a_proxy_to_the_server_itself() {
     let head = told.recv_timeout(WAIT_MAX).expect("it was asked");
     assert!(head.starts_with("CONNECT localhost:"), "{head}");
 }
+
+#[test]
+fn threads_that_take_a_way_for_the_first_time_at_once_share_its_connections() {
+    let met = std::sync::Barrier::new(4);
+    // Answers only when four ask at once: each of them then has a connection of its own.
+    let server = Server::start(move |_, _| {
+        met.wait();
+        Answer::status(200)
+    });
+    let client = Client::default();
+    for _ in 0..2 {
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| post(&client, &format!("{}/", server.base()), &Via::DIRECT));
+            }
+        });
+    }
+    assert_eq!(server.seen().len(), 8);
+    assert_eq!(
+        server.connections(),
+        4,
+        "the second four use those of the first"
+    );
+}
