@@ -743,6 +743,8 @@ pub const HOLD_DEFAULT: Duration = Duration::from_secs(30);
 pub const HOLD_BANNED: Duration = Duration::from_mins(15);
 /// The longest wait a target can ask for; past this its word is doubted and it is asked again.
 pub const HOLD_MAX: Duration = Duration::from_hours(24);
+/// One in so many tokens of a target's bucket is for critical messages alone; one at least, where there are three.
+pub const RESERVED_SHARE: u32 = 5;
 /// Workers that send: each is a thread and at most one connection; a target never has more than one.
 pub const NOTIFY_WORKERS_MAX: usize = 64;
 /// Deliveries handed to the pool and not yet taken. At most one a target, so a hundred targets fit ten times.

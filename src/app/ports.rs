@@ -227,8 +227,8 @@ impl Outbox for StoreOutbox {
         self.0.lease_due(claims, now).map_err(|error| fault(&error))
     }
 
-    fn next_due(&self, targets: &[Arc<str>]) -> Result<Option<Wall>, OutboxError> {
-        self.0.next_due(targets).map_err(|error| fault(&error))
+    fn next_due(&self, claims: &[Claim]) -> Result<Option<Wall>, OutboxError> {
+        self.0.next_due(claims).map_err(|error| fault(&error))
     }
 
     fn settle(&self, settlement: &Settlement) -> Result<(), OutboxError> {

@@ -63,6 +63,21 @@ pub struct Claim {
     pub target: Arc<str>,
     /// Of several that wait for one incident the newest is given, and the older ones with it.
     pub newest: bool,
+    /// Which incident comes first.
+    pub pick: Pick,
+}
+
+/// Which of the rows that wait for a target is taken. A row that stands behind others of its incident brings the first
+/// of those in its place.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Pick {
+    /// The oldest.
+    #[default]
+    Oldest,
+    /// The oldest critical one; without any the oldest.
+    CriticalFirst,
+    /// The oldest critical one, and no other.
+    CriticalOnly,
 }
 
 /// Where a delivery stands.

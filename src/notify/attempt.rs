@@ -52,6 +52,8 @@ pub(super) struct Report {
     pub(super) skipped: Option<&'static str>,
     /// A message of its own was sent.
     pub(super) is_new: bool,
+    /// What was asked of the target.
+    pub(super) requests: u32,
     /// The target may have taken something without our hearing of it.
     pub(super) is_doubtful: bool,
     /// What is known of the target from now on.
@@ -75,6 +77,7 @@ impl Report {
             placeless: None,
             skipped: None,
             is_new: false,
+            requests: 0,
             is_doubtful: false,
             effect: Effect::default(),
         }
@@ -131,6 +134,7 @@ impl Attempt<'_> {
             let context = self.context(task, tier);
             let request = provider.request(told, &context);
             let answer = self.send(&request);
+            report.requests = report.requests.saturating_add(1);
             report.status = answer.as_ref().ok().map(|r| r.status);
             report.is_doubtful |= answer.as_ref().err().is_some_and(|e| e.is_doubtful);
             let judgement = match answer {

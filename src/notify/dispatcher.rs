@@ -124,17 +124,14 @@ impl Dispatcher {
         if self.closing.as_ref().is_some_and(|c| c.deadline <= now) {
             return Ok(None);
         }
-        let free = self.lanes.free(now, self.room());
+        let free = self.lanes.claims(now, self.room());
         if free.is_empty() {
             return Ok(None);
         }
-        for leased in self
-            .outbox
-            .lease_due(&self.lanes.claims(&free), clock::wall())?
-        {
+        for leased in self.outbox.lease_due(&free, clock::wall())? {
             self.hand_out(leased, now);
         }
-        let idle = self.lanes.free(now, self.room());
+        let idle = self.lanes.claims(now, self.room());
         if idle.is_empty() {
             return Ok(None);
         }
@@ -319,7 +316,7 @@ impl Dispatcher {
     /// Whether a row waits only for its target's rate or stated wait, which ends before the pass does. An open
     /// breaker and a retry are not waited for: a dead target would make every shutdown as long as may be.
     fn will_go(&self, closing: &Closing, now: Mono) -> bool {
-        let soon = self.lanes.free_before(closing.deadline, now);
+        let soon = self.lanes.claims_before(closing.deadline, now);
         if soon.is_empty() {
             return false;
         }

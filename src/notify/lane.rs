@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::breaker::{self, Breaker, Change, Input};
-use super::limit::Bucket;
+use super::limit::{self, Bucket};
 use super::providers;
 use crate::clock::{Mono, Wall};
+use crate::model::delivery::Pick;
 use crate::model::target::{TargetSpec, TargetState};
 
 /// Whether a message may go.
@@ -15,6 +16,8 @@ use crate::model::target::{TargetSpec, TargetState};
 pub enum Gate {
     /// At once.
     Free,
+    /// A critical one at once, others not before then.
+    Reserved(Mono),
     /// One is in flight.
     Busy,
     /// Not before then.
@@ -121,14 +124,26 @@ impl Lane {
             Breaker::Open { until, .. } => until,
             Breaker::Dead => return Gate::Never,
         };
-        let free_at = breaker
-            .max(self.held_until)
-            .max(host_until)
-            .max(self.bucket.next_at(self.spec.rate));
+        let open_at = breaker.max(self.held_until).max(host_until);
+        let free_at = open_at.max(self.bucket.next_at(self.spec.rate));
+        let critical_at = open_at.max(self.bucket.next_critical_at(self.spec.rate));
         if free_at <= now {
             Gate::Free
+        } else if critical_at <= now {
+            Gate::Reserved(free_at)
         } else {
-            Gate::Until(free_at)
+            Gate::Until(critical_at)
+        }
+    }
+
+    /// What may be taken for it, if anything.
+    #[must_use]
+    pub fn pick(&self, now: Mono, host_until: Mono) -> Option<Pick> {
+        match self.gate(now, host_until) {
+            Gate::Free if limit::reserved(self.spec.rate) == 0 => Some(Pick::CriticalFirst),
+            Gate::Free => Some(Pick::Oldest),
+            Gate::Reserved(_) => Some(Pick::CriticalOnly),
+            Gate::Busy | Gate::Until(_) | Gate::Never => None,
         }
     }
 
@@ -138,6 +153,13 @@ impl Lane {
         self.bucket = self.bucket.spend(now, self.spec.rate);
         let (breaker, _) = breaker::next(self.breaker, Input::Began, now, &self.spec.breaker);
         self.breaker = breaker;
+    }
+
+    /// The message took so many requests more than the one it was counted as.
+    pub fn spend_more(&mut self, requests: u32, now: Mono) {
+        for _ in 0..requests {
+            self.bucket = self.bucket.spend(now, self.spec.rate);
+        }
     }
 
     /// The message is settled.
@@ -183,7 +205,7 @@ impl Lane {
             Gate::Busy => TargetState::Busy,
             Gate::Never => TargetState::Dead,
             Gate::Until(_) if is_open => TargetState::Open,
-            Gate::Until(_) => TargetState::Waiting,
+            Gate::Until(_) | Gate::Reserved(_) => TargetState::Waiting,
             Gate::Free => TargetState::Ready,
         }
     }

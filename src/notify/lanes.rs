@@ -11,7 +11,7 @@ use super::providers::Scope;
 use super::retry;
 use crate::clock::{Mono, Wall};
 use crate::limits;
-use crate::model::delivery::{Claim, Outcome, Settlement};
+use crate::model::delivery::{Claim, Outcome, Pick, Settlement};
 use crate::model::target::{Audience, TargetSpec, TargetState, TargetView};
 
 /// A lane with what is shown of it.
@@ -74,39 +74,28 @@ impl Lanes {
         self.hosts.get(&slot.lane.host).copied().unwrap_or_default()
     }
 
-    /// The first `room` targets that may be sent to.
-    pub(super) fn free(&self, now: Mono, room: usize) -> Vec<Arc<str>> {
-        self.slots
-            .iter()
-            .filter(|s| !s.is_leaving && self.gate(s, now) == Gate::Free)
-            .map(|s| Arc::clone(&s.lane.spec.name))
-            .take(room)
-            .collect()
+    /// Claims for the first `room` targets that may be sent to: people are told the newest of an incident.
+    pub(super) fn claims(&self, now: Mono, room: usize) -> Vec<Claim> {
+        let claim = |slot: &Slot| {
+            let pick = slot.lane.pick(now, self.host_until(slot))?;
+            Some(claim(slot, pick))
+        };
+        let staying = self.slots.iter().filter(|s| !s.is_leaving);
+        staying.filter_map(claim).take(room).collect()
     }
 
-    /// Claims on what is due for `targets`: people are told the newest of an incident.
-    pub(super) fn claims(&self, targets: &[Arc<str>]) -> Vec<Claim> {
-        let is_chat = |name: &Arc<str>| {
-            let slot = self.slots.iter().find(|s| s.lane.spec.name == *name);
-            slot.is_some_and(|s| s.lane.spec.provider.audience() == Audience::Chat)
-        };
-        let claim = |target: &Arc<str>| Claim {
-            target: Arc::clone(target),
-            newest: is_chat(target),
-        };
-        targets.iter().map(claim).collect()
-    }
-
-    /// The targets that may be sent to, or whose rate or stated wait ends before `deadline`. An open breaker is not one
-    /// of these waits.
-    pub(super) fn free_before(&self, deadline: Mono, now: Mono) -> Vec<Arc<str>> {
+    /// Claims for the targets that may be sent to, or whose rate or stated wait ends before `deadline`. An open breaker
+    /// is not one of these waits.
+    pub(super) fn claims_before(&self, deadline: Mono, now: Mono) -> Vec<Claim> {
         let will_open = |slot: &Slot| match self.gate(slot, now) {
             Gate::Free => !slot.is_leaving,
-            Gate::Until(at) => at < deadline && self.state(slot, now) == TargetState::Waiting,
+            Gate::Reserved(at) | Gate::Until(at) => {
+                at < deadline && self.state(slot, now) == TargetState::Waiting
+            }
             Gate::Busy | Gate::Never => false,
         };
         let soon = self.slots.iter().filter(|slot| will_open(slot));
-        soon.map(|slot| Arc::clone(&slot.lane.spec.name)).collect()
+        soon.map(|slot| claim(slot, Pick::Oldest)).collect()
     }
 
     /// When gates open and outcomes are offered again.
@@ -114,7 +103,7 @@ impl Lanes {
         self.slots.iter().filter_map(move |slot| {
             let offered = slot.unsettled.as_ref().map(|(_, at)| *at);
             match self.gate(slot, now) {
-                Gate::Until(at) => Some(at),
+                Gate::Reserved(at) | Gate::Until(at) => Some(at),
                 Gate::Busy => offered,
                 Gate::Free | Gate::Never => None,
             }
@@ -141,6 +130,7 @@ impl Lanes {
             return (None, None);
         };
         let before = slot.lane.memory(now, wall);
+        slot.lane.spend_more(report.requests.saturating_sub(1), now);
         if let Some(chat) = report.moved_to.clone() {
             slot.lane.move_to(chat);
         }
@@ -208,6 +198,15 @@ impl Lanes {
                 last_error: slot.last_error.clone(),
             })
             .collect()
+    }
+}
+
+fn claim(slot: &Slot, pick: Pick) -> Claim {
+    let spec = &slot.lane.spec;
+    Claim {
+        target: Arc::clone(&spec.name),
+        newest: spec.provider.audience() == Audience::Chat,
+        pick,
     }
 }
 

@@ -1,8 +1,6 @@
 //! What deliveries are taken from and settled in: the durable table, behind a trait so that this room is tested
 //! without a database.
 
-use std::sync::Arc;
-
 use super::lane::LaneMemory;
 use crate::clock::Wall;
 use crate::model::delivery::{Claim, Leased, Settlement};
@@ -15,12 +13,12 @@ pub struct OutboxError(pub String);
 /// The durable table of deliveries. Calls may take as long as a commit; only threads of this room make them.
 pub trait Outbox: Send + Sync {
     /// Takes what is due at `now` for `claims`: at most one row a target, oldest first, and none of an incident
-    /// before its earlier ones are settled; where the newest is wanted, that with its earlier ones. The rows stay
-    /// leased until they are settled.
+    /// before its earlier ones are settled; where the newest is wanted, that with its earlier ones. Critical ones first
+    /// or alone, as the claim says. The rows stay leased until they are settled.
     fn lease_due(&self, claims: &[Claim], now: Wall) -> Result<Vec<Leased>, OutboxError>;
 
-    /// When the next row of `targets` becomes due; nothing when none waits.
-    fn next_due(&self, targets: &[Arc<str>]) -> Result<Option<Wall>, OutboxError>;
+    /// When the next row for one of `claims` becomes due; nothing when none waits.
+    fn next_due(&self, claims: &[Claim]) -> Result<Option<Wall>, OutboxError>;
 
     /// Commits what came of an attempt, and gives the row back or ends it. A row that is there no longer is no
     /// error: an outcome that is refused is offered again for ever, and its target waits for that.

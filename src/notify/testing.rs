@@ -15,8 +15,8 @@ use crate::clock::{self, Wall};
 use crate::fetch::Client;
 pub(super) use crate::fetch::testing::{Answer, Server, WAIT_MAX};
 use crate::ids::{DeliveryId, IncidentId, RunId};
-use crate::model::delivery::{Claim, DeliveryState, Leased, Settlement, Verdict};
-use crate::model::event::{Event, EventKind, Exit};
+use crate::model::delivery::{Claim, DeliveryState, Leased, Pick, Settlement, Verdict};
+use crate::model::event::{Event, EventKind, Exit, Severity};
 use crate::model::incident::{Condition, Incident, IncidentState};
 use crate::model::living::{Known, Living};
 use crate::model::name::InstanceName;
@@ -111,14 +111,23 @@ impl Outbox for Memory {
     fn lease_due(&self, claims: &[Claim], now: Wall) -> Result<Vec<Leased>, OutboxError> {
         let mut table = self.table.lock();
         let mut leased = Vec::new();
-        for Claim { target, .. } in claims {
-            let found = (0..table.rows.len()).find(|i| {
+        for Claim { target, pick, .. } in claims {
+            let may_go = |i: &usize| {
                 let row = &table.rows[*i];
                 row.leased.target == *target
                     && row.state == DeliveryState::Pending
                     && row.due <= now
                     && !is_held_back(&table.rows, *i)
-            });
+            };
+            let is_critical =
+                |i: &usize| table.rows[*i].leased.event.severity == Severity::Critical;
+            let critical = (0..table.rows.len()).find(|i| may_go(i) && is_critical(i));
+            let oldest = (0..table.rows.len()).find(may_go);
+            let found = match pick {
+                Pick::Oldest => oldest,
+                Pick::CriticalFirst => critical.or(oldest),
+                Pick::CriticalOnly => critical,
+            };
             if let Some(at) = found {
                 table.rows[at].state = DeliveryState::Leased;
                 let mut row = table.rows[at].leased.clone();
@@ -130,12 +139,19 @@ impl Outbox for Memory {
         Ok(leased)
     }
 
-    fn next_due(&self, targets: &[Arc<str>]) -> Result<Option<Wall>, OutboxError> {
+    fn next_due(&self, claims: &[Claim]) -> Result<Option<Wall>, OutboxError> {
         let table = self.table.lock();
+        let is_claimed = |r: &Row| {
+            claims.iter().any(|c| {
+                c.target == r.leased.target
+                    && (c.pick != Pick::CriticalOnly
+                        || r.leased.event.severity == Severity::Critical)
+            })
+        };
         Ok(table
             .rows
             .iter()
-            .filter(|r| r.state == DeliveryState::Pending && targets.contains(&r.leased.target))
+            .filter(|r| r.state == DeliveryState::Pending && is_claimed(r))
             .map(|r| r.due)
             .min())
     }

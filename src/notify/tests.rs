@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::limit::reserved;
 use super::testing::*;
 use crate::clock;
 use crate::ids::IncidentId;
@@ -278,6 +279,43 @@ fn the_rate_of_a_target_is_kept() {
         took >= Duration::from_millis(550),
         "two at once, three more 200 ms apart: {took:?}"
     );
+}
+
+#[test]
+fn a_storm_of_warnings_leaves_a_critical_one_its_tokens() {
+    for burst in [1, 3, 10] {
+        let server = Server::always(Answer::status(200));
+        let mut spec = target("ops", webhook_to(server.url("/")));
+        // One more only after a minute, which is longer than anything here waits.
+        spec.rate = RatePolicy {
+            burst,
+            per_minute: 1,
+        };
+        let reserved = reserved(spec.rate);
+        let outbox = std::sync::Arc::new(Memory::default());
+        for _ in 0..50 {
+            outbox.add(delivery("ops"));
+        }
+        let mut critical = delivery("ops");
+        critical.event.severity = Severity::Critical;
+        if reserved == 0 {
+            outbox.add(critical.clone());
+        }
+        let rig = Rig::resume(outbox, vec![spec], 2);
+        if reserved > 0 {
+            // The warnings have taken what they may.
+            let others = usize::try_from(burst - reserved).expect("a small number");
+            rig.outbox.wait_settled(others);
+            rig.wait_state("ops", TargetState::Waiting);
+            rig.add(critical.clone());
+        }
+        let id = critical.id;
+        rig.outbox.wait_until("the critical one", |t| {
+            let mut rows = t.rows.iter();
+            rows.any(|r| r.leased.id == id && r.state == DeliveryState::Delivered)
+        });
+        assert!(count(&rig, "ops", DeliveryState::Pending) >= 40);
+    }
 }
 
 #[test]

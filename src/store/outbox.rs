@@ -21,8 +21,8 @@ use crate::model::living::Living;
 impl Store {
     /// Leases for each claim its oldest delivery that is due at `now` and not behind an unfinished one of the same
     /// incident, in one transaction; what is past its `expires_at` expires instead. Where the newest is wanted, that
-    /// of the same incident comes instead, and the older ones with it. A lease lasts
-    /// until it is settled or the next start.
+    /// of the same incident comes instead, and the older ones with it. What is critical comes first, or alone, where the
+    /// claim says so. A lease lasts until it is settled or the next start.
     ///
     /// # Errors
     /// Nothing was leased; try again later.
@@ -60,10 +60,10 @@ impl Store {
         wait(&answer)
     }
 
-    /// When the next delivery to one of `targets` comes due that waits for nothing but its time; it may be
+    /// When the next delivery for one of `claims` comes due that waits for nothing but its time; it may be
     /// in the past. `None` when none waits.
-    pub fn next_due(&self, targets: &[Arc<str>]) -> Result<Option<Wall>, StoreError> {
-        self.read(|db| deliveries::next_due(db, targets))
+    pub fn next_due(&self, claims: &[Claim]) -> Result<Option<Wall>, StoreError> {
+        self.read(|db| deliveries::next_due(db, claims))
     }
 
     /// Stores an attempt with what it made of its delivery, in one transaction, and waits for the commit.

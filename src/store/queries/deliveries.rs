@@ -1,15 +1,15 @@
 //! Deliveries and their attempts: enqueue, lease, settle, expire, retry. One statement for all targets,
 //! never one a row.
 
-use std::sync::Arc;
-
 use rusqlite::{Row, named_params, params};
 
 use super::{int, json, parse, parse_opt, row_limit, wall, wall_opt};
 use crate::clock::Wall;
 use crate::ids::{DeliveryId, EventId, IncidentId};
 use crate::limits;
-use crate::model::delivery::{Claim, DeliveryState, Leased, NewDelivery, Settlement, Verdict};
+use crate::model::delivery::{
+    Claim, DeliveryState, Leased, NewDelivery, Pick, Settlement, Verdict,
+};
 use crate::model::event::Severity;
 use crate::model::hold::{Hold, Withdrawal};
 use crate::model::living::Known;
@@ -41,6 +41,18 @@ statements! {
                WHERE b.target = h.target AND b.incident = h.incident AND b.id < h.id
                  AND b.state IN ('pending', 'leased'))
            ORDER BY h.id LIMIT 1) AS delivery
+         FROM json_each(?1) AS t";
+    // The same for the oldest critical one: the first that its incident still waits for, which need not be critical.
+    CRITICAL_HEADS = seek "find the critical deliveries due",
+        "SELECT (
+           SELECT h.id FROM deliveries AS c INDEXED BY deliveries_critical
+           CROSS JOIN deliveries AS h ON h.id = coalesce((
+             SELECT b.id FROM deliveries AS b INDEXED BY deliveries_open
+             WHERE b.target = c.target AND b.incident = c.incident AND b.state IN ('pending', 'leased')
+             ORDER BY b.id LIMIT 1), c.id)
+           WHERE c.target = t.value AND c.state = 'pending' AND c.severity = 'critical'
+             AND h.state = 'pending' AND h.due <= ?2
+           ORDER BY c.id LIMIT 1) AS delivery
          FROM json_each(?1) AS t";
     // Both conditions on the state: the first is the index's own.
     TOGETHER = seek "find what can be told together",
@@ -81,6 +93,14 @@ statements! {
                  AND b.state IN ('pending', 'leased'))
            ORDER BY h.due LIMIT 1))
          FROM json_each(?1) AS t";
+    NEXT_CRITICAL_DUE = seek "find when a critical delivery is due",
+        "SELECT min(h.due) FROM json_each(?1) AS t
+         CROSS JOIN deliveries AS c INDEXED BY deliveries_critical ON c.target = t.value
+         CROSS JOIN deliveries AS h ON h.id = coalesce((
+           SELECT b.id FROM deliveries AS b INDEXED BY deliveries_open
+           WHERE b.target = c.target AND b.incident = c.incident AND b.state IN ('pending', 'leased')
+           ORDER BY b.id LIMIT 1), c.id)
+         WHERE c.state = 'pending' AND c.severity = 'critical' AND h.state = 'pending'";
     STATE = seek "read a delivery's state", "SELECT state FROM deliveries WHERE id = ?1";
     SETTLE = seek "settle a delivery",
         "UPDATE deliveries SET state = :state, due = coalesce(:due, due), attempts = attempts + :counts,
@@ -243,21 +263,12 @@ pub(in crate::store) fn lease(
 ) -> Result<Vec<Leased>, StoreError> {
     expire(tx, now)?;
     let mut leased = Vec::new();
-    for (newest, is_together) in [(true, true), (false, false)] {
-        let names: Vec<&str> = claims
-            .iter()
-            .filter(|c| c.newest == newest)
-            .map(|c| &*c.target)
-            .collect();
-        if names.is_empty() {
+    for is_together in [true, false] {
+        let claims: Vec<&Claim> = claims.iter().filter(|c| c.newest == is_together).collect();
+        let heads = heads(tx, &claims, now)?;
+        if heads.is_empty() {
             continue;
         }
-        let heads = tx
-            .db()
-            .rows(HEADS, params![json(&names), now.millis()], |row| {
-                parse_opt::<DeliveryId>(row, "delivery")
-            })?;
-        let heads: Vec<DeliveryId> = heads.into_iter().flatten().collect();
         let groups = if is_together {
             together(tx, &heads, now)?
         } else {
@@ -273,6 +284,32 @@ pub(in crate::store) fn lease(
         tx.execute(TAKE, [json(&ids)])?;
     }
     Ok(leased)
+}
+
+/// The row that each claim begins with, where there is one.
+fn heads(tx: &Tx<'_>, claims: &[&Claim], now: Wall) -> Result<Vec<DeliveryId>, StoreError> {
+    let ask = |sql, names: &[&str]| -> Result<Vec<Option<DeliveryId>>, StoreError> {
+        if names.is_empty() {
+            return Ok(Vec::new());
+        }
+        let params = params![json(&names), now.millis()];
+        tx.db().rows(sql, params, |row| parse_opt(row, "delivery"))
+    };
+    let (plain, urgent): (Vec<&Claim>, Vec<&Claim>) =
+        claims.iter().partition(|c| c.pick == Pick::Oldest);
+    let names: Vec<&str> = urgent.iter().map(|c| &*c.target).collect();
+    let critical = ask(CRITICAL_HEADS, &names)?;
+    let without = urgent
+        .iter()
+        .zip(&critical)
+        .filter(|(c, head)| head.is_none() && c.pick == Pick::CriticalFirst);
+    let names: Vec<&str> = plain
+        .iter()
+        .chain(without.map(|(claim, _)| claim))
+        .map(|c| &*c.target)
+        .collect();
+    let others = ask(HEADS, &names)?;
+    Ok(critical.into_iter().chain(others).flatten().collect())
 }
 
 /// A delivery with the older ones that are told with it.
@@ -385,13 +422,23 @@ pub(in crate::store) fn release_all(tx: &Tx<'_>) -> Result<usize, StoreError> {
     tx.execute(RELEASE_ALL, [])
 }
 
-/// When the next delivery to one of `targets` comes due that waits for nothing but its time.
-pub(in crate::store) fn next_due(
-    db: Db<'_>,
-    targets: &[Arc<str>],
-) -> Result<Option<Wall>, StoreError> {
-    let due: Option<Option<i64>> = db.first(NEXT_DUE, [json(&targets)], |row| row.get(0))?;
-    Ok(due.flatten().map(Wall::from_millis))
+/// When the next delivery for one of `claims` comes due that waits for nothing but its time.
+pub(in crate::store) fn next_due(db: Db<'_>, claims: &[Claim]) -> Result<Option<Wall>, StoreError> {
+    let due = |sql, is_wanted: fn(&&Claim) -> bool| -> Result<Option<i64>, StoreError> {
+        let names: Vec<&str> = claims
+            .iter()
+            .filter(is_wanted)
+            .map(|c| &*c.target)
+            .collect();
+        if names.is_empty() {
+            return Ok(None);
+        }
+        let due: Option<Option<i64>> = db.first(sql, [json(&names)], |row| row.get(0))?;
+        Ok(due.flatten())
+    };
+    let any = due(NEXT_DUE, |c| c.pick != Pick::CriticalOnly)?;
+    let critical = due(NEXT_CRITICAL_DUE, |c| c.pick == Pick::CriticalOnly)?;
+    Ok(any.into_iter().chain(critical).min().map(Wall::from_millis))
 }
 
 /// Stores an attempt and what it made of its delivery. A delivery that is not leased has been settled before,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Bench, at, bench, claims, told};
 use crate::ids::{DeliveryId, IncidentId};
-use crate::model::delivery::{Claim, DeliveryState, Leased, MessageRef, Settlement, Verdict};
+use crate::model::delivery::{Claim, DeliveryState, Leased, MessageRef, Pick, Settlement, Verdict};
 use crate::model::event::Severity;
 use crate::model::living::{Effect, Living, Place};
 
@@ -43,6 +43,7 @@ impl Bench {
         let claim = Claim {
             target: "ops".into(),
             newest: true,
+            pick: Pick::Oldest,
         };
         let leased = self.store.lease_due(&[claim], at(now));
         leased.expect("the database answers")

@@ -20,7 +20,7 @@ use super::{Store, StoreHealth, StoreOptions, Wakers, Write};
 use crate::clock::Wall;
 use crate::ids::{DeliveryId, EventId, IncidentId, RunId};
 use crate::limits;
-use crate::model::delivery::{Claim, NewDelivery};
+use crate::model::delivery::{Claim, NewDelivery, Pick};
 use crate::model::event::{Event, EventKind, Exit, Severity};
 use crate::model::incident::{Condition, Incident, IncidentState};
 use crate::model::name::InstanceName;
@@ -163,6 +163,7 @@ fn claims(names: &[&str]) -> Vec<Claim> {
     let claim = |target| Claim {
         target,
         newest: false,
+        pick: Pick::Oldest,
     };
     targets(names).into_iter().map(claim).collect()
 }

@@ -6,9 +6,9 @@ use super::{Bench, LONG, at, bench, claims, delivery, event, incident, targets, 
 use crate::clock::Wall;
 use crate::ids::{DeliveryId, IncidentId};
 use crate::model::delivery::{
-    DeliveryCounts, DeliveryState, Leased, MessageRef, Settlement, Verdict,
+    DeliveryCounts, DeliveryState, Leased, MessageRef, Pick, Settlement, Verdict,
 };
-use crate::model::event::EventKind;
+use crate::model::event::{EventKind, Severity};
 use crate::model::living::Effect;
 use crate::model::record::Record;
 use crate::store::{DeliveryFilter, Store, StoreError, Write};
@@ -58,7 +58,7 @@ impl Bench {
 
     fn due(&self, names: &[&str]) -> Option<Wall> {
         self.store
-            .next_due(&targets(names))
+            .next_due(&claims(names))
             .expect("the database answers")
     }
 }
@@ -124,6 +124,57 @@ fn one_target_gets_its_oldest_and_an_incident_keeps_its_order() {
     assert_eq!(again.frozen_body.as_deref(), Some("{}"));
     bench.settle(again.id, delivered());
     assert_eq!(bench.lease(&["ops"], 30).remove(0).event.time, at(2));
+}
+
+#[test]
+fn what_is_critical_goes_first_where_the_claim_says_so_and_keeps_the_order_of_its_incident() {
+    let bench = bench();
+    let (a, b, c) = (IncidentId::new(), IncidentId::new(), IncidentId::new());
+    let critical = |incident, second| {
+        let mut write = told(incident, second, &["ops"]);
+        write.deliveries[0].severity = Severity::Critical;
+        write
+    };
+    for write in [
+        told(a, 1, &["ops"]),
+        told(b, 2, &["ops"]),
+        critical(b, 3),
+        critical(c, 40),
+    ] {
+        bench.record(write);
+    }
+    let claim = |pick| {
+        let mut claims = claims(&["ops"]);
+        claims[0].pick = pick;
+        claims
+    };
+    let lease = |pick, now| {
+        let leased = bench
+            .store
+            .lease_due(&claim(pick), at(now))
+            .expect("leased");
+        leased.first().map(|l| (l.id, l.event.time))
+    };
+    let (first, time) = lease(Pick::CriticalOnly, 9).expect("what stands before the critical one");
+    assert_eq!(time, at(2));
+    bench.settle(first, retry_at(20, true));
+    assert_eq!(lease(Pick::CriticalOnly, 9), None, "its incident waits");
+    let due = bench.store.next_due(&claim(Pick::CriticalOnly));
+    assert_eq!(due.expect("read"), Some(at(20)));
+    let (again, _) = lease(Pick::CriticalFirst, 20).expect("the incident again");
+    assert_eq!(again, first);
+    bench.settle(first, delivered());
+    let (second, time) = lease(Pick::CriticalFirst, 20).expect("the critical one itself");
+    assert_eq!(time, at(3));
+    bench.settle(second, delivered());
+    let (oldest, time) = lease(Pick::CriticalFirst, 20).expect("no critical one is due");
+    assert_eq!(time, at(1));
+    bench.settle(oldest, delivered());
+    assert_eq!(lease(Pick::CriticalOnly, 20), None);
+    assert_eq!(
+        lease(Pick::CriticalOnly, 40).map(|(_, time)| time),
+        Some(at(40))
+    );
 }
 
 #[test]
