@@ -99,7 +99,9 @@ impl Screen {
 /// `command`, leading a session of its own whose terminal is `screen`, on all three standard streams.
 pub fn at_terminal(screen: &Screen, command: &Command) -> Command {
     let mut at = Command::new("setsid");
-    at.arg("--ctty").arg(command.get_program());
+    // Who started the tests in the background ignores what a key at a terminal sends.
+    at.args(["--ctty", "env", "--default-signal=INT,QUIT"])
+        .arg(command.get_program());
     at.args(command.get_args());
     if let Some(dir) = command.get_current_dir() {
         at.current_dir(dir);
