@@ -24,6 +24,7 @@ use crate::model::event::{Event, EventKind, Severity};
 use crate::model::name::InstanceName;
 use crate::model::record::Record;
 use crate::model::write::Write;
+use crate::notify::host::HostMemory;
 use crate::notify::lane::LaneMemory;
 use crate::notify::outbox::{Outbox, OutboxError};
 use crate::probe::Probes;
@@ -256,6 +257,20 @@ impl Outbox for StoreOutbox {
         Ok(memories
             .into_iter()
             .filter_map(|(name, text)| Some((name, LaneMemory::parse(&text)?)))
+            .collect())
+    }
+
+    fn remember_host(&self, host: &str, memory: &HostMemory) -> Result<(), OutboxError> {
+        self.0
+            .remember_host(host, memory.to_text())
+            .map_err(|error| fault(&error))
+    }
+
+    fn recall_hosts(&self) -> Result<Vec<(String, HostMemory)>, OutboxError> {
+        let memories = self.0.host_memories().map_err(|error| fault(&error))?;
+        Ok(memories
+            .into_iter()
+            .filter_map(|(name, text)| Some((name, HostMemory::parse(&text)?)))
             .collect())
     }
 }

@@ -129,6 +129,7 @@ mod tests {
             failed: 0,
             last_activity: None,
             last_error: Some("status 500".to_owned()),
+            detail: crate::model::target::TargetDetail::default(),
         };
         let said = |line: &DeliveryLine, view: &TargetView| match outcome(line, Some(view)) {
             Err(Failure::Failed(text)) => text,

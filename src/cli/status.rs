@@ -253,6 +253,7 @@ mod tests {
                 failed: 1,
                 last_activity: Some(Wall::from_millis(1_700_000_000_000)),
                 last_error: Some("connection refused".to_owned()),
+                detail: crate::model::target::TargetDetail::default(),
             }],
             silences: vec![],
         }

@@ -36,6 +36,9 @@ pub fn targets(place: &Place, asked: &TargetsArgs, out: &mut Out) -> Result<(), 
             "{name} takes nothing any more until its configuration changes or `jikimi targets enable {name}` tries it"
         ))?;
     }
+    for line in found.iter().filter_map(|v| open_line(v, now)) {
+        out.line(&line)?;
+    }
     let workers: Vec<WorkerLine> = client.get("/api/v1/workers")?;
     out.line("")?;
     for worker in &workers {
@@ -51,6 +54,21 @@ fn enable(client: &Client, target: &str, out: &mut Out) -> Result<(), Failure> {
         "{} is tried again with the next message that waits for it",
         text::printable(target.as_bytes())
     ))
+}
+
+/// `ops is left alone until 22:13:20Z: https://box cannot be reached`.
+fn open_line(view: &TargetView, now: Wall) -> Option<String> {
+    let until = when(view.detail.open_until?, now);
+    let name = &view.name;
+    let line = match &view.detail.unreachable {
+        Some(host) => {
+            format!(
+                "{name} is left alone until {until}, like all targets at {host}, which cannot be reached"
+            )
+        }
+        None => format!("{name} is left alone until {until}: it failed again and again"),
+    };
+    Some(text::printable(line.as_bytes()).into_owned())
 }
 
 /// `notify-0  sends to ops since 22:13:20Z, 12 attempts`.

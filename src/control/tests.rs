@@ -294,6 +294,7 @@ fn target() -> TargetView {
         failed: 3,
         last_activity: None,
         last_error: None,
+        detail: crate::model::target::TargetDetail::default(),
     }
 }
 

@@ -65,6 +65,8 @@ pub struct Claim {
     pub newest: bool,
     /// Which incident comes first.
     pub pick: Pick,
+    /// Of the claims that have the same here, only the first that finds a row gets it.
+    pub alone: Option<String>,
 }
 
 /// Which of the rows that wait for a target is taken. A row that stands behind others of its incident brings the first

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 mod alertmanager;
+mod detail;
 mod discord;
 mod exec;
 mod google_chat;
@@ -24,6 +25,7 @@ mod telegram;
 mod webhook;
 
 pub use self::alertmanager::Alertmanager;
+pub use self::detail::TargetDetail;
 pub use self::discord::Discord;
 pub use self::exec::Exec;
 pub use self::google_chat::GoogleChat;
@@ -122,4 +124,7 @@ pub struct TargetView {
     /// What went wrong last, if the last attempt failed.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub last_error: Option<String>,
+    /// What there is to say beyond that.
+    #[serde(flatten)]
+    pub detail: TargetDetail,
 }

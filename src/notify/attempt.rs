@@ -32,6 +32,17 @@ pub(super) struct Attempt<'a> {
     pub(super) cancel: BorrowedFd<'a>,
 }
 
+/// What an attempt says of the host it went to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// It answered, whatever that was.
+    Answered,
+    /// No connection came about.
+    Unreached,
+    /// Neither: nothing was sent, something else is between, or it is one address there that hangs.
+    Unknown,
+}
+
 /// What came of it.
 #[derive(Clone, Debug)]
 pub(super) struct Report {
@@ -54,6 +65,8 @@ pub(super) struct Report {
     pub(super) is_new: bool,
     /// What was asked of the target.
     pub(super) requests: u32,
+    /// What that says of its host.
+    pub(super) reach: Reach,
     /// The target may have taken something without our hearing of it.
     pub(super) is_doubtful: bool,
     /// What is known of the target from now on.
@@ -78,6 +91,7 @@ impl Report {
             skipped: None,
             is_new: false,
             requests: 0,
+            reach: Reach::Unknown,
             is_doubtful: false,
             effect: Effect::default(),
         }
@@ -136,6 +150,11 @@ impl Attempt<'_> {
             let answer = self.send(&request);
             report.requests = report.requests.saturating_add(1);
             report.status = answer.as_ref().ok().map(|r| r.status);
+            report.reach = match &answer {
+                Ok(_) if self.is_direct() => Reach::Answered,
+                Err(unanswered) if self.is_direct() => unanswered.reach,
+                Ok(_) | Err(_) => Reach::Unknown,
+            };
             report.is_doubtful |= answer.as_ref().err().is_some_and(|e| e.is_doubtful);
             let judgement = match answer {
                 Ok(response) => provider.classify(&response, &context),
@@ -171,6 +190,12 @@ impl Attempt<'_> {
         clock::mono() >= self.deadline
     }
 
+    /// Whether an answer comes from the host itself.
+    fn is_direct(&self) -> bool {
+        let is_exec = matches!(self.spec.provider, ProviderSpec::Exec(_));
+        !is_exec && self.spec.via.proxy.is_none()
+    }
+
     fn context<'c>(&'c self, task: Task<'c>, tier: Tier) -> Context<'c> {
         Context {
             host: self.host,
@@ -188,6 +213,7 @@ impl Attempt<'_> {
             return end.map_err(|judgement| Unanswered {
                 judgement,
                 is_doubtful: false,
+                reach: Reach::Unknown,
             });
         }
         let sent = Request {
@@ -201,6 +227,7 @@ impl Attempt<'_> {
         answer.map_err(|error| Unanswered {
             judgement: judge_fault(&error),
             is_doubtful: may_have_arrived(&error),
+            reach: reach(&error),
         })
     }
 
@@ -235,6 +262,30 @@ struct Unanswered {
     judgement: Judgement,
     /// The request may have been taken all the same.
     is_doubtful: bool,
+    reach: Reach,
+}
+
+/// What a fault says of the host. One that takes the request and hangs may do so at one address alone.
+const fn reach(error: &FetchError) -> Reach {
+    match error {
+        FetchError::NoSuchHost | FetchError::Timeout(Phase::Connect) | FetchError::Connect(_) => {
+            Reach::Unreached
+        }
+        FetchError::BadUrl
+        | FetchError::BadHeader(_)
+        | FetchError::ResolverStuck
+        | FetchError::RefusedAddress
+        | FetchError::PrivateAddress
+        | FetchError::BadProxy
+        | FetchError::Proxy(_)
+        | FetchError::BadAuthority
+        | FetchError::Timeout(Phase::Send | Phase::Response | Phase::Body)
+        | FetchError::Closed
+        | FetchError::Tls(_)
+        | FetchError::Malformed
+        | FetchError::Io(_)
+        | FetchError::Other => Reach::Unknown,
+    }
 }
 
 /// Whether the request may have been taken though no answer came.

@@ -9,6 +9,7 @@ use crossbeam::channel::{Receiver, RecvTimeoutError, Sender};
 
 use super::board::Board;
 use super::breaker::Change;
+use super::host::HostMemory;
 use super::lane::LaneMemory;
 use super::lanes::Lanes;
 use super::outbox::{Outbox, OutboxError};
@@ -109,7 +110,7 @@ impl Dispatcher {
             })
         };
         let after = clock::mono();
-        self.board.publish(self.lanes.views(after));
+        self.board.publish(self.lanes.views(after, clock::wall()));
         // As they were when the lease was asked for: a gate that has opened since wants another turn, not the sweep.
         self.lanes
             .next_times(now)
@@ -150,13 +151,16 @@ impl Dispatcher {
     fn hand_out(&mut self, leased: Leased, now: Mono) {
         let deadline = self.closing.as_ref().map(|c| c.deadline);
         let target = Arc::clone(&leased.target);
-        let Some(slot) = self.lanes.of(&target).filter(|s| !s.lane.is_busy()) else {
+        if self.lanes.of(&target).is_none_or(|s| s.lane.is_busy()) {
             log::error!(
                 "a delivery was leased for {target}, which may not be sent to (a bug of ours)"
             );
             return;
+        }
+        self.lanes.begin(&target, now);
+        let Some(slot) = self.lanes.of(&target) else {
+            return;
         };
-        slot.lane.begin(now);
         let wall = clock::wall();
         if leased.expires_at <= wall {
             let settlement = unsent(&leased, Verdict::Expired, wall, "became too old");
@@ -247,24 +251,29 @@ impl Dispatcher {
         if done.spec != slot.lane.spec {
             return;
         }
-        let (change, memory) = self.lanes.learn(&done.target, &done.report, (now, wall));
-        if let Some(memory) = memory {
+        let learnt = self.lanes.learn(&done.target, &done.report, (now, wall));
+        if let Some(memory) = learnt.lane {
             self.remember(&done.target, &memory);
         }
-        if let Some(change) = change {
-            self.tell(&done.target, change, done.report.error());
+        if let Some((host, memory)) = learnt.host {
+            self.remember_host(&host, &memory);
         }
+        self.tell_news(done.report.error());
     }
 
     fn configure(&mut self, targets: Vec<Arc<TargetSpec>>) {
         let (now, wall) = (clock::mono(), clock::wall());
-        for (target, change) in self.lanes.configure(targets, now) {
+        for target in self.lanes.configure(targets, now) {
             if let Some(memory) = self.lanes.of(&target).map(|s| s.lane.memory(now, wall)) {
                 self.remember(&target, &memory);
             }
-            if let Some(change) = change {
-                self.tell(&target, change, Some("its configuration changed"));
-            }
+        }
+        self.tell_news(Some("its configuration changed"));
+    }
+
+    fn tell_news(&mut self, cause: Option<&str>) {
+        for (target, change) in self.lanes.news() {
+            self.tell(&target, change, cause);
         }
     }
 
@@ -275,18 +284,24 @@ impl Dispatcher {
         }
     }
 
+    fn remember_host(&self, host: &str, memory: &HostMemory) {
+        if let Err(error) = self.outbox.remember_host(host, memory) {
+            log::warn!("the state of {host} is not kept: {error}");
+        }
+    }
+
     /// Takes up what an earlier run of ours has kept.
     fn recall(&mut self) {
-        let (now, wall) = (clock::mono(), clock::wall());
-        let kept = self.outbox.recall().unwrap_or_else(|error| {
-            log::warn!("the state of the targets is not known: {error}");
-            Vec::new()
+        let now = (clock::mono(), clock::wall());
+        let kept = self.outbox.recall().and_then(|lanes| {
+            let hosts = self.outbox.recall_hosts()?;
+            Ok((lanes, hosts))
         });
-        for (target, memory) in kept {
-            if let Some(slot) = self.lanes.of(&target) {
-                slot.lane.recall(&memory, now, wall);
-            }
-        }
+        let (lanes, hosts) = kept.unwrap_or_else(|error| {
+            log::warn!("the state of the targets is not known: {error}");
+            (Vec::new(), Vec::new())
+        });
+        self.lanes.recall(&lanes, &hosts, now);
     }
 
     fn tell(&self, target: &Arc<str>, change: Change, cause: Option<&str>) {

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::breaker::{self, Breaker, Change, Input};
+use super::breaker::{self, Breaker, Input};
 use super::limit::{self, Bucket};
 use super::providers;
 use crate::clock::{Mono, Wall};
@@ -24,6 +24,18 @@ pub enum Gate {
     Until(Mono),
     /// Not until a person acts.
     Never,
+}
+
+/// How a target fares.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Trouble {
+    /// Well.
+    #[default]
+    None,
+    /// It is left alone for a while.
+    Failing,
+    /// It is gone.
+    Dead,
 }
 
 /// The lane of one target.
@@ -136,10 +148,10 @@ impl Lane {
         }
     }
 
-    /// What may be taken for it, if anything.
+    /// What may be taken for it behind `gate`, if anything.
     #[must_use]
-    pub fn pick(&self, now: Mono, host_until: Mono) -> Option<Pick> {
-        match self.gate(now, host_until) {
+    pub fn pick(&self, gate: Gate) -> Option<Pick> {
+        match gate {
             Gate::Free if limit::reserved(self.spec.rate) == 0 => Some(Pick::CriticalFirst),
             Gate::Free => Some(Pick::Oldest),
             Gate::Reserved(_) => Some(Pick::CriticalOnly),
@@ -173,14 +185,13 @@ impl Lane {
         self.in_flight
     }
 
-    /// Something happened to the breaker; returns what others are to be told.
-    pub fn feed(&mut self, input: Input, now: Mono) -> Option<Change> {
-        let (breaker, change) = breaker::next(self.breaker, input, now, &self.spec.breaker);
+    /// Something happened to the breaker.
+    pub fn feed(&mut self, input: Input, now: Mono) {
+        let (breaker, _) = breaker::next(self.breaker, input, now, &self.spec.breaker);
         self.breaker = breaker;
         if input == Input::Nudged {
             self.held_until = now;
         }
-        change
     }
 
     /// Nothing goes before `until`; an earlier wait is only made longer.
@@ -189,18 +200,40 @@ impl Lane {
     }
 
     /// The target's configuration changed: its past does not count.
-    pub fn change(&mut self, spec: Arc<TargetSpec>, now: Mono) -> Option<Change> {
+    pub fn change(&mut self, spec: Arc<TargetSpec>, now: Mono) {
         self.host = providers::host(&spec.provider);
         self.spec = spec;
         self.held_until = now;
         self.moved_to = None;
-        self.feed(Input::Changed, now)
+        self.feed(Input::Changed, now);
+    }
+
+    /// How it fares by itself.
+    #[must_use]
+    pub const fn trouble(&self) -> Trouble {
+        match self.breaker {
+            Breaker::Closed { .. } => Trouble::None,
+            Breaker::Open { .. } | Breaker::HalfOpen { .. } => Trouble::Failing,
+            Breaker::Dead => Trouble::Dead,
+        }
+    }
+
+    /// The end of the breaker's pause, while that lasts.
+    #[must_use]
+    pub fn open_until(&self, now: Mono) -> Option<Mono> {
+        match self.breaker {
+            Breaker::Open { until, .. } if until > now => Some(until),
+            Breaker::Open { .. }
+            | Breaker::Closed { .. }
+            | Breaker::HalfOpen { .. }
+            | Breaker::Dead => None,
+        }
     }
 
     /// How it is shown.
     #[must_use]
     pub fn state(&self, now: Mono, host_until: Mono) -> TargetState {
-        let is_open = matches!(self.breaker, Breaker::Open { until, .. } if until > now);
+        let is_open = self.open_until(now).is_some();
         match self.gate(now, host_until) {
             Gate::Busy => TargetState::Busy,
             Gate::Never => TargetState::Dead,

@@ -1,4 +1,4 @@
-//! All lanes of the dispatcher and the waits of their hosts. No I/O: it says who may be sent to and how targets
+//! All lanes of the dispatcher and their hosts. No I/O: it says who may be sent to and how targets
 //! are shown, and keeps what could not be settled yet.
 
 use std::collections::BTreeMap;
@@ -6,13 +6,14 @@ use std::sync::Arc;
 
 use super::attempt::Report;
 use super::breaker::{Change, Input};
-use super::lane::{Gate, Lane, LaneMemory};
+use super::host::{Host, HostMemory};
+use super::lane::{Gate, Lane, LaneMemory, Trouble};
 use super::providers::Scope;
 use super::retry;
 use crate::clock::{Mono, Wall};
 use crate::limits;
 use crate::model::delivery::{Claim, Outcome, Pick, Settlement};
-use crate::model::target::{Audience, TargetSpec, TargetState, TargetView};
+use crate::model::target::{Audience, TargetDetail, TargetSpec, TargetState, TargetView};
 
 /// A lane with what is shown of it.
 pub(super) struct Slot {
@@ -22,6 +23,8 @@ pub(super) struct Slot {
     /// The outcome that the outbox has not taken, and when it is offered again. The lane stays busy until then, so
     /// there is never more than one.
     pub(super) unsettled: Option<(Settlement, Mono)>,
+    /// How others have been told that it fares.
+    told: Trouble,
     /// No longer configured: goes when nothing of it is in flight.
     is_leaving: bool,
 }
@@ -33,6 +36,7 @@ impl Slot {
             last_activity: None,
             last_error: None,
             unsettled: None,
+            told: Trouble::None,
             is_leaving: false,
         }
     }
@@ -41,7 +45,16 @@ impl Slot {
 /// The lanes, in the order of the configuration.
 pub(super) struct Lanes {
     pub(super) slots: Vec<Slot>,
-    hosts: BTreeMap<String, Mono>,
+    hosts: BTreeMap<String, Host>,
+}
+
+/// What is to be kept after something was learnt.
+#[derive(Debug, Default)]
+pub(super) struct Learnt {
+    /// Of the target's lane.
+    pub(super) lane: Option<LaneMemory>,
+    /// Of its host.
+    pub(super) host: Option<(String, HostMemory)>,
 }
 
 impl Lanes {
@@ -58,27 +71,54 @@ impl Lanes {
 
     /// Forgets waits that are over and lanes that have left.
     pub(super) fn tidy(&mut self, now: Mono) {
-        self.hosts.retain(|_, until| *until > now);
+        self.hosts.retain(|_, host| !host.is_plain(now));
         self.slots.retain(|s| !s.is_leaving || s.lane.is_busy());
     }
 
     fn gate(&self, slot: &Slot, now: Mono) -> Gate {
-        slot.lane.gate(now, self.host_until(slot))
+        let gate = slot.lane.gate(now, self.host_until(slot));
+        if matches!(gate, Gate::Free | Gate::Reserved(_)) && self.is_probed(slot) {
+            return Gate::Busy;
+        }
+        gate
     }
 
     fn state(&self, slot: &Slot, now: Mono) -> TargetState {
-        slot.lane.state(now, self.host_until(slot))
+        let host = self.host(slot).and_then(|host| host.open_until(now));
+        match slot.lane.state(now, self.host_until(slot)) {
+            TargetState::Waiting if host.is_some() => TargetState::Open,
+            state => state,
+        }
+    }
+
+    fn host(&self, slot: &Slot) -> Option<&Host> {
+        self.hosts.get(&slot.lane.host)
     }
 
     fn host_until(&self, slot: &Slot) -> Mono {
-        self.hosts.get(&slot.lane.host).copied().unwrap_or_default()
+        self.host(slot).map(Host::closed_until).unwrap_or_default()
+    }
+
+    fn is_host_lost(&self, slot: &Slot) -> bool {
+        self.host(slot).is_some_and(Host::is_lost)
+    }
+
+    /// Whether somebody is finding out if the host is back.
+    fn is_probed(&self, slot: &Slot) -> bool {
+        let host = &slot.lane.host;
+        let is_at_it = |s: &Slot| s.lane.host == *host && s.lane.is_busy();
+        self.is_host_lost(slot) && self.slots.iter().any(is_at_it)
     }
 
     /// Claims for the first `room` targets that may be sent to: people are told the newest of an incident.
     pub(super) fn claims(&self, now: Mono, room: usize) -> Vec<Claim> {
         let claim = |slot: &Slot| {
-            let pick = slot.lane.pick(now, self.host_until(slot))?;
-            Some(claim(slot, pick))
+            let pick = slot.lane.pick(self.gate(slot, now))?;
+            let alone = self.is_host_lost(slot).then(|| slot.lane.host.clone());
+            Some(Claim {
+                alone,
+                ..claim(slot, pick)
+            })
         };
         let staying = self.slots.iter().filter(|s| !s.is_leaving);
         staying.filter_map(claim).take(room).collect()
@@ -118,39 +158,101 @@ impl Lanes {
         self.slots.iter().filter(|s| s.lane.is_busy()).count()
     }
 
-    /// Moves the lane of `target` by what came of an attempt. Returns what others are to be told, and the lane's
-    /// memory when it changed.
+    /// A message for `target` is handed to a worker.
+    pub(super) fn begin(&mut self, target: &str, now: Mono) {
+        let Some(slot) = self.of(target) else {
+            return;
+        };
+        slot.lane.begin(now);
+        let (host, spec) = (slot.lane.host.clone(), Arc::clone(&slot.lane.spec));
+        if let Some(host) = self.hosts.get_mut(&host) {
+            host.begin(now, &spec.breaker);
+        }
+    }
+
+    /// Moves the lane of `target` and its host by what came of an attempt.
     pub(super) fn learn(
         &mut self,
         target: &str,
         report: &Report,
         (now, wall): (Mono, Wall),
-    ) -> (Option<Change>, Option<LaneMemory>) {
+    ) -> Learnt {
         let Some(slot) = self.of(target) else {
-            return (None, None);
+            return Learnt::default();
         };
         let before = slot.lane.memory(now, wall);
         slot.lane.spend_more(report.requests.saturating_sub(1), now);
         if let Some(chat) = report.moved_to.clone() {
             slot.lane.move_to(chat);
         }
-        let change = slot.lane.feed(report.breaker_input(), now);
+        slot.lane.feed(report.breaker_input(), now);
         let held = hold(&mut slot.lane, report, now);
         let after = slot.lane.memory(now, wall);
-        let host = slot.lane.host.clone();
+        let (name, spec) = (slot.lane.host.clone(), Arc::clone(&slot.lane.spec));
+        let host = self.hosts.entry(name.clone()).or_default();
+        let host_before = host.memory(now, wall);
+        host.learn(report.reach, now, &spec.breaker);
         if let Some(until) = held {
-            let host = self.hosts.entry(host).or_default();
-            *host = until.max(*host);
+            host.hold(until);
         }
-        (change, (after != before).then_some(after))
+        let host = host.memory(now, wall);
+        Learnt {
+            lane: (after != before).then_some(after),
+            host: (host != host_before).then_some((name, host)),
+        }
     }
 
-    /// Takes up a changed configuration; returns the targets that changed, and what others are to be told of them.
-    pub(super) fn configure(
+    /// What others have not been told yet of how targets fare. A host out of reach is told of each of its targets.
+    pub(super) fn news(&mut self) -> Vec<(Arc<str>, Change)> {
+        let mut news = Vec::new();
+        for at in 0..self.slots.len() {
+            let fares = self.trouble(&self.slots[at]);
+            let slot = &mut self.slots[at];
+            let change = match (std::mem::replace(&mut slot.told, fares), fares) {
+                (Trouble::None, Trouble::Failing) => Change::Opened,
+                (Trouble::None | Trouble::Failing, Trouble::Dead) => Change::Died,
+                (Trouble::Failing | Trouble::Dead, Trouble::None) => Change::Closed,
+                (Trouble::None, Trouble::None)
+                | (Trouble::Failing | Trouble::Dead, Trouble::Failing)
+                | (Trouble::Dead, Trouble::Dead) => continue,
+            };
+            if !slot.is_leaving {
+                news.push((Arc::clone(&slot.lane.spec.name), change));
+            }
+        }
+        news
+    }
+
+    fn trouble(&self, slot: &Slot) -> Trouble {
+        match slot.lane.trouble() {
+            Trouble::None if self.is_host_lost(slot) => Trouble::Failing,
+            trouble => trouble,
+        }
+    }
+
+    /// Takes up what was kept of lanes and hosts. How they fare was told then.
+    pub(super) fn recall(
         &mut self,
-        targets: Vec<Arc<TargetSpec>>,
-        now: Mono,
-    ) -> Vec<(Arc<str>, Option<Change>)> {
+        lanes: &[(String, LaneMemory)],
+        hosts: &[(String, HostMemory)],
+        (now, wall): (Mono, Wall),
+    ) {
+        for (target, memory) in lanes {
+            if let Some(slot) = self.of(target) {
+                slot.lane.recall(memory, now, wall);
+            }
+        }
+        for (host, memory) in hosts {
+            if self.slots.iter().any(|s| s.lane.host == *host) {
+                self.hosts
+                    .insert(host.clone(), Host::recall(memory, now, wall));
+            }
+        }
+        let _ = self.news();
+    }
+
+    /// Takes up a changed configuration; returns the targets that changed.
+    pub(super) fn configure(&mut self, targets: Vec<Arc<TargetSpec>>, now: Mono) -> Vec<Arc<str>> {
         let mut old = std::mem::take(&mut self.slots);
         let mut changed = Vec::new();
         for spec in targets {
@@ -160,8 +262,11 @@ impl Lanes {
             };
             slot.is_leaving = false;
             if slot.lane.spec != spec {
-                let change = slot.lane.change(Arc::clone(&spec), now);
-                changed.push((Arc::clone(&spec.name), change));
+                slot.lane.change(Arc::clone(&spec), now);
+                changed.push(Arc::clone(&spec.name));
+                if let Some(host) = self.hosts.get_mut(&slot.lane.host) {
+                    host.nudge(now, &spec.breaker);
+                }
             }
             self.slots.push(slot);
         }
@@ -176,14 +281,16 @@ impl Lanes {
     pub(super) fn nudge(&mut self, target: Option<&str>, now: Mono) {
         for slot in &mut self.slots {
             if target.is_none_or(|t| *slot.lane.spec.name == *t) {
-                let _ = slot.lane.feed(Input::Nudged, now);
-                self.hosts.remove(&slot.lane.host);
+                slot.lane.feed(Input::Nudged, now);
+                if let Some(host) = self.hosts.get_mut(&slot.lane.host) {
+                    host.nudge(now, &slot.lane.spec.breaker);
+                }
             }
         }
     }
 
     /// How the targets are shown.
-    pub(super) fn views(&self, now: Mono) -> Vec<TargetView> {
+    pub(super) fn views(&self, now: Mono, wall: Wall) -> Vec<TargetView> {
         self.slots
             .iter()
             .filter(|s| !s.is_leaving)
@@ -196,8 +303,18 @@ impl Lanes {
                 failed: 0,
                 last_activity: slot.last_activity,
                 last_error: slot.last_error.clone(),
+                detail: self.detail(slot, (now, wall)),
             })
             .collect()
+    }
+
+    fn detail(&self, slot: &Slot, (now, wall): (Mono, Wall)) -> TargetDetail {
+        let host = self.host(slot).and_then(|host| host.open_until(now));
+        let open_until = slot.lane.open_until(now).max(host);
+        TargetDetail {
+            open_until: open_until.map(|until| wall + until.since(now)),
+            unreachable: host.map(|_| slot.lane.host.clone()),
+        }
     }
 }
 
@@ -207,6 +324,7 @@ fn claim(slot: &Slot, pick: Pick) -> Claim {
         target: Arc::clone(&spec.name),
         newest: spec.provider.audience() == Audience::Chat,
         pick,
+        alone: None,
     }
 }
 
@@ -230,3 +348,6 @@ fn hold(lane: &mut Lane, report: &Report, now: Mono) -> Option<Mono> {
         Scope::Host => Some(until),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,6 +14,7 @@
 
 pub mod board;
 pub mod breaker;
+pub mod host;
 pub mod lane;
 pub mod limit;
 pub mod outbox;

@@ -1,6 +1,7 @@
 //! What deliveries are taken from and settled in: the durable table, behind a trait so that this room is tested
 //! without a database.
 
+use super::host::HostMemory;
 use super::lane::LaneMemory;
 use crate::clock::Wall;
 use crate::model::delivery::{Claim, Leased, Settlement};
@@ -35,6 +36,16 @@ pub trait Outbox: Send + Sync {
 
     /// What was kept, by target.
     fn recall(&self) -> Result<Vec<(String, LaneMemory)>, OutboxError> {
+        Ok(Vec::new())
+    }
+
+    /// Keeps what must be known of a host after a restart.
+    fn remember_host(&self, _host: &str, _memory: &HostMemory) -> Result<(), OutboxError> {
+        Ok(())
+    }
+
+    /// What was kept, by host.
+    fn recall_hosts(&self) -> Result<Vec<(String, HostMemory)>, OutboxError> {
         Ok(Vec::new())
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
+use super::host::HostMemory;
 use super::lane::LaneMemory;
 use super::outbox::{Outbox, OutboxError};
 use super::{Notify, Setup};
@@ -43,6 +44,7 @@ pub(super) struct Table {
     /// The next settlements that fail.
     pub(super) failures: u32,
     pub(super) memories: BTreeMap<String, LaneMemory>,
+    pub(super) hosts: BTreeMap<String, HostMemory>,
     pub(super) living: BTreeMap<(String, Option<IncidentId>), Living>,
 }
 
@@ -111,7 +113,9 @@ impl Outbox for Memory {
     fn lease_due(&self, claims: &[Claim], now: Wall) -> Result<Vec<Leased>, OutboxError> {
         let mut table = self.table.lock();
         let mut leased = Vec::new();
-        for Claim { target, pick, .. } in claims {
+        let mut taken = HashSet::new();
+        for claim in claims {
+            let Claim { target, pick, .. } = claim;
             let may_go = |i: &usize| {
                 let row = &table.rows[*i];
                 row.leased.target == *target
@@ -128,7 +132,12 @@ impl Outbox for Memory {
                 Pick::CriticalFirst => critical.or(oldest),
                 Pick::CriticalOnly => critical,
             };
-            if let Some(at) = found {
+            if let Some(at) = found
+                && claim
+                    .alone
+                    .as_ref()
+                    .is_none_or(|key| taken.insert(key.clone()))
+            {
                 table.rows[at].state = DeliveryState::Leased;
                 let mut row = table.rows[at].leased.clone();
                 let key = (row.target.to_string(), row.incident.as_ref().map(|i| i.id));
@@ -208,6 +217,16 @@ impl Outbox for Memory {
     fn recall(&self) -> Result<Vec<(String, LaneMemory)>, OutboxError> {
         let table = self.table.lock();
         Ok(table.memories.clone().into_iter().collect())
+    }
+
+    fn remember_host(&self, host: &str, memory: &HostMemory) -> Result<(), OutboxError> {
+        self.table.lock().hosts.insert(host.to_owned(), *memory);
+        Ok(())
+    }
+
+    fn recall_hosts(&self) -> Result<Vec<(String, HostMemory)>, OutboxError> {
+        let table = self.table.lock();
+        Ok(table.hosts.clone().into_iter().collect())
     }
 
     fn pending(&self) -> Result<u64, OutboxError> {

@@ -157,6 +157,17 @@ impl Store {
         self.call(move |tx| queries::targets::remember(tx, &name, &memory))
     }
 
+    /// Keeps what must be known of a host after a restart; nothing takes away what was kept.
+    pub fn remember_host(&self, host: &str, memory: Option<String>) -> Result<(), StoreError> {
+        let host = host.to_owned();
+        self.call(move |tx| queries::targets::remember_host(tx, &host, memory.as_deref()))
+    }
+
+    /// What was kept for each host.
+    pub fn host_memories(&self) -> Result<HashMap<String, String>, StoreError> {
+        self.read(queries::targets::host_memories)
+    }
+
     /// What was kept for each target.
     pub fn target_memories(&self) -> Result<HashMap<String, String>, StoreError> {
         self.read(queries::targets::memories)

@@ -1,6 +1,8 @@
 //! Deliveries and their attempts: enqueue, lease, settle, expire, retry. One statement for all targets,
 //! never one a row.
 
+use std::collections::HashSet;
+
 use rusqlite::{Row, named_params, params};
 
 use super::{int, json, parse, parse_opt, row_limit, wall, wall_opt};
@@ -263,9 +265,10 @@ pub(in crate::store) fn lease(
 ) -> Result<Vec<Leased>, StoreError> {
     expire(tx, now)?;
     let mut leased = Vec::new();
+    let mut taken = HashSet::new();
     for is_together in [true, false] {
         let claims: Vec<&Claim> = claims.iter().filter(|c| c.newest == is_together).collect();
-        let heads = heads(tx, &claims, now)?;
+        let heads = heads(tx, &claims, &mut taken, now)?;
         if heads.is_empty() {
             continue;
         }
@@ -287,7 +290,12 @@ pub(in crate::store) fn lease(
 }
 
 /// The row that each claim begins with, where there is one.
-fn heads(tx: &Tx<'_>, claims: &[&Claim], now: Wall) -> Result<Vec<DeliveryId>, StoreError> {
+fn heads(
+    tx: &Tx<'_>,
+    claims: &[&Claim],
+    taken: &mut HashSet<String>,
+    now: Wall,
+) -> Result<Vec<DeliveryId>, StoreError> {
     let ask = |sql, names: &[&str]| -> Result<Vec<Option<DeliveryId>>, StoreError> {
         if names.is_empty() {
             return Ok(Vec::new());
@@ -299,17 +307,29 @@ fn heads(tx: &Tx<'_>, claims: &[&Claim], now: Wall) -> Result<Vec<DeliveryId>, S
         claims.iter().partition(|c| c.pick == Pick::Oldest);
     let names: Vec<&str> = urgent.iter().map(|c| &*c.target).collect();
     let critical = ask(CRITICAL_HEADS, &names)?;
-    let without = urgent
+    let mut found: Vec<(&Claim, Option<DeliveryId>)> = urgent.into_iter().zip(critical).collect();
+    let without = found
         .iter()
-        .zip(&critical)
-        .filter(|(c, head)| head.is_none() && c.pick == Pick::CriticalFirst);
-    let names: Vec<&str> = plain
-        .iter()
-        .chain(without.map(|(claim, _)| claim))
-        .map(|c| &*c.target)
+        .filter(|(claim, head)| head.is_none() && claim.pick == Pick::CriticalFirst);
+    let others: Vec<&Claim> = plain
+        .into_iter()
+        .chain(without.map(|(claim, _)| *claim))
         .collect();
-    let others = ask(HEADS, &names)?;
-    Ok(critical.into_iter().chain(others).flatten().collect())
+    let names: Vec<&str> = others.iter().map(|c| &*c.target).collect();
+    let oldest = ask(HEADS, &names)?;
+    found.extend(others.into_iter().zip(oldest));
+    let mut heads = Vec::new();
+    for (claim, head) in found {
+        let Some(head) = head else { continue };
+        if claim
+            .alone
+            .as_ref()
+            .is_none_or(|key| taken.insert(key.clone()))
+        {
+            heads.push(head);
+        }
+    }
+    Ok(heads)
 }
 
 /// A delivery with the older ones that are told with it.

@@ -1,4 +1,4 @@
-//! What is known of each target beyond single deliveries: its counts, and what its provider remembers.
+//! What is known of each target beyond single deliveries: its counts, what its provider remembers, and of its host.
 
 use std::collections::HashMap;
 
@@ -19,6 +19,11 @@ statements! {
          ON CONFLICT (name) DO UPDATE SET memory = excluded.memory";
     MEMORIES = whole "read the targets' states",
         "SELECT name, memory FROM targets WHERE memory IS NOT NULL";
+    REMEMBER_HOST = seek "remember a host's state",
+        "INSERT INTO hosts (name, memory) VALUES (?1, ?2)
+         ON CONFLICT (name) DO UPDATE SET memory = excluded.memory";
+    FORGET_HOST = seek "forget a host's state", "DELETE FROM hosts WHERE name = ?1";
+    HOST_MEMORIES = whole "read the hosts' states", "SELECT name, memory FROM hosts";
 }
 
 /// The counts of every target there was ever a delivery for.
@@ -51,5 +56,24 @@ pub(in crate::store) fn remember(tx: &Tx<'_>, name: &str, memory: &str) -> Resul
 /// What was kept, by target.
 pub(in crate::store) fn memories(db: Db<'_>) -> Result<HashMap<String, String>, StoreError> {
     let rows = db.rows(MEMORIES, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(rows.into_iter().collect())
+}
+
+/// Keeps `memory` of a host for the next start, or nothing.
+pub(in crate::store) fn remember_host(
+    tx: &Tx<'_>,
+    name: &str,
+    memory: Option<&str>,
+) -> Result<(), StoreError> {
+    match memory {
+        Some(memory) => tx.execute(REMEMBER_HOST, params![name, memory])?,
+        None => tx.execute(FORGET_HOST, [name])?,
+    };
+    Ok(())
+}
+
+/// What was kept, by host.
+pub(in crate::store) fn host_memories(db: Db<'_>) -> Result<HashMap<String, String>, StoreError> {
+    let rows = db.rows(HOST_MEMORIES, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
     Ok(rows.into_iter().collect())
 }

@@ -44,6 +44,7 @@ impl Bench {
             target: "ops".into(),
             newest: true,
             pick: Pick::Oldest,
+            alone: None,
         };
         let leased = self.store.lease_due(&[claim], at(now));
         leased.expect("the database answers")

@@ -164,6 +164,7 @@ fn claims(names: &[&str]) -> Vec<Claim> {
         target,
         newest: false,
         pick: Pick::Oldest,
+        alone: None,
     };
     targets(names).into_iter().map(claim).collect()
 }
