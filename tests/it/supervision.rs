@@ -822,7 +822,8 @@ fn five_hundred_programs_that_crash_at_once_come_back_with_no_more_threads() {
             Err(format!("{crashed}"))
         }
     });
-    assert_eq!(supervisor.stop(), 0);
+    let code = supervisor.stop();
+    assert_eq!(code, 0, "{:?}", supervisor.output());
 }
 
 #[test]

@@ -101,10 +101,9 @@ fn told(chat: impl Chat, target: fn(&Fake) -> String) -> Fake {
     assert_eq!(fake.refused(), Vec::<String>::new());
     let said: Vec<String> = fake.shown().into_iter().flat_map(|m| m.said).collect();
     assert!(said[0].contains("web crashed"), "{said:#?}");
-    assert!(
-        said.iter().filter(|s| s.contains("web crashed")).count() >= 2,
-        "{said:#?}"
-    );
+    // On a slow machine the second crash comes before the first was told: then one message tells both.
+    let crashes = said.iter().filter(|s| s.contains("web crashed")).count();
+    assert!(crashes >= 2 || said[0].contains("Restarts: 1"), "{said:#?}");
     assert!(
         said[0].contains("evil.test"),
         "its last words are there: {}",
