@@ -1072,3 +1072,9 @@ pub const FETCH_WAYS: usize = 32;
 
 /// The largest file of certificates.
 pub const CA_FILE_BYTES_MAX: u64 = 1 << 20;
+
+/// Incidents that `incidents` shows unless it is told otherwise.
+pub const INCIDENTS_LISTED: usize = 20;
+
+/// Events, deliveries and attempts that are shown of one incident.
+pub const INCIDENT_SHOWN: usize = 2_000;

@@ -433,6 +433,7 @@ impl Rooms {
             facts: Arc::new(move || identity.facts(&issues, &health)),
             store: Arc::new(self.store.clone()),
             deliveries: Arc::new(self.store.clone()),
+            incidents: Arc::new(self.store.clone()),
             workers: Arc::new(move || workers.workers().into_iter().map(worker_line).collect()),
             commands,
         }

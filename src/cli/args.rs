@@ -106,6 +106,8 @@ pub enum Command {
     Targets(TargetsArgs),
     /// Show what was or will be sent to targets, try it again, or clear it away
     Deliveries(DeliveriesArgs),
+    /// Show what was wrong, and with `show ID` all that happened in it and that was told of it
+    Incidents(IncidentsArgs),
     /// Try notifications out
     #[command(subcommand)]
     Notify(NotifyCommand),
@@ -286,6 +288,40 @@ pub enum TargetsCommand {
     Enable {
         /// The target's name in the configuration
         target: String,
+    },
+}
+
+/// `incidents`.
+#[derive(Clone, Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct IncidentsArgs {
+    /// Something else than to list them.
+    #[command(subcommand)]
+    pub what: Option<IncidentsCommand>,
+    /// One JSON list
+    #[arg(long)]
+    pub json: bool,
+    /// The newest N [default: 20]
+    #[arg(short = 'n', long = "lines", value_name = "N")]
+    pub last: Option<usize>,
+    /// Only those that are not over
+    #[arg(long)]
+    pub open: bool,
+    /// Only those opened since then: `10m` ago, or a time like `2026-01-31T08:00:00Z`
+    #[arg(long, value_name = "T", value_parser = since)]
+    pub since: Option<Since>,
+}
+
+/// `incidents …`.
+#[derive(Clone, Debug, Subcommand)]
+pub enum IncidentsCommand {
+    /// Show one: what opened it, what happened, and what each target was told
+    Show {
+        /// Its id, or the beginning of it
+        id: String,
+        /// One JSON object
+        #[arg(long)]
+        json: bool,
     },
 }
 

@@ -35,13 +35,13 @@ pub fn deliveries(place: &Place, asked: DeliveriesArgs, out: &mut Out) -> Result
 }
 
 /// Where deliveries are read.
-enum Source {
+pub(super) enum Source {
     Live(Client),
     Stored(Box<Store>),
 }
 
 impl Source {
-    fn of(place: &Place) -> Result<Self, Failure> {
+    pub(super) fn of(place: &Place) -> Result<Self, Failure> {
         let found = place.find();
         match found {
             Ok(found) if found.client.is_alive() => Ok(Self::Live(found.client)),
@@ -54,7 +54,7 @@ impl Source {
     }
 }
 
-fn failed(error: &Unfound) -> Failure {
+pub(super) fn failed(error: &Unfound) -> Failure {
     Failure::Failed(error.to_string())
 }
 
@@ -91,7 +91,7 @@ fn list_path(query: &DeliveryQuery) -> String {
     path
 }
 
-fn json(value: &impl Serialize, out: &mut Out) -> Result<(), Failure> {
+pub(super) fn json(value: &impl Serialize, out: &mut Out) -> Result<(), Failure> {
     let text = serde_json::to_string_pretty(value);
     out.line(&text.map_err(|e| Failure::Failed(e.to_string()))?)
 }
@@ -195,7 +195,7 @@ fn shown(detail: &DeliveryDetail, now: Wall) -> Vec<String> {
 }
 
 /// `  22:13:20Z  retry after 12ms, status 500: the words of the target`.
-fn tried(attempt: &AttemptLine, now: Wall) -> String {
+pub(super) fn tried(attempt: &AttemptLine, now: Wall) -> String {
     let took = Duration::from_millis(u64::try_from(attempt.took_ms).unwrap_or(0));
     let mut line = format!(
         "  {}  {} after {}",
@@ -203,6 +203,12 @@ fn tried(attempt: &AttemptLine, now: Wall) -> String {
         attempt.outcome,
         text::duration(took)
     );
+    if let Some(did) = &attempt.did {
+        let _ = write!(line, ", {did}");
+    }
+    if let Some(fallback) = &attempt.fallback {
+        let _ = write!(line, " ({fallback})");
+    }
     let error = attempt.error.as_deref();
     match (attempt.status, error) {
         // Its words begin with it.
@@ -320,6 +326,8 @@ mod tests {
                 outcome: "retry".to_owned(),
                 status,
                 error: error.map(str::to_owned),
+                did: None,
+                fallback: None,
             };
             tried(&attempt, time)
         };

@@ -9,6 +9,7 @@ mod events;
 mod explain;
 mod format;
 mod inbox;
+mod incidents;
 mod notify;
 mod output;
 mod reload;
@@ -87,6 +88,7 @@ fn dispatch(args: Args) -> Result<ExitCode, Failure> {
         }
         Command::Targets(asked) => targets::targets(&place, &asked, &mut Out::stdout()),
         Command::Deliveries(asked) => deliveries::deliveries(&place, asked, &mut Out::stdout()),
+        Command::Incidents(asked) => incidents::incidents(&place, &asked, &mut Out::stdout()),
         Command::Inbox(asked) => inbox::inbox(&asked),
     }
     .map(|()| ExitCode::SUCCESS)
@@ -136,6 +138,8 @@ mod tests {
             &["jikimi", "deliveries", "show"],
             &["jikimi", "deliveries", "--state", "lost"],
             &["jikimi", "targets", "enable"],
+            &["jikimi", "incidents", "show"],
+            &["jikimi", "incidents", "--since", "yesterday"],
             &["jikimi", "notify", "render", "program.crashed"],
             &["jikimi", "notify", "render", "a", "b", "--plain", "--line"],
             &["jikimi", "events", "--since", "yesterday"],

@@ -132,6 +132,12 @@ pub struct AttemptLine {
     pub status: Option<u16>,
     /// What went wrong.
     pub error: Option<String>,
+    /// What was done: `created`, `edited`, `answered`, …
+    #[serde(default)]
+    pub did: Option<String>,
+    /// Why that was not done as it was meant to be.
+    #[serde(default)]
+    pub fallback: Option<String>,
 }
 
 /// Why there is no answer.
@@ -223,7 +229,7 @@ pub fn event(store: &Store, id: &str) -> Result<(Event, Option<Incident>), Unfou
 }
 
 /// What to say when `id` means none or several of `found`.
-fn which(noun: &str, id: &str, (found, newest): (&[String], &[String])) -> Unfound {
+pub(super) fn which(noun: &str, id: &str, (found, newest): (&[String], &[String])) -> Unfound {
     let id = text::printable(id.as_bytes());
     if !found.is_empty() {
         let named = &found[..found.len().min(limits::IDS_NAMED)];
@@ -282,6 +288,8 @@ impl From<AttemptView> for AttemptLine {
             outcome: view.outcome,
             status: view.status,
             error: view.error,
+            did: view.did,
+            fallback: view.fallback,
         }
     }
 }

@@ -103,6 +103,14 @@ impl Api {
             }
             Route::Workers => Ok(Response::json(200, &(self.sources.workers)())),
             Route::Deliveries(query) => self.deliveries(&query),
+            Route::Incidents(query) => {
+                let found = self.sources.incidents.incidents(&query).map_err(unfound)?;
+                Ok(Response::json(200, &found))
+            }
+            Route::IncidentDetail(id) => {
+                let found = self.sources.incidents.incident(&id).map_err(unfound)?;
+                Ok(Response::json(200, &found))
+            }
             Route::DeliveryDetail(id) => {
                 let found = self.sources.deliveries.find(&id).map_err(unfound)?;
                 Ok(Response::json(200, &found))

@@ -13,6 +13,7 @@ pub mod discover;
 pub mod explain;
 pub mod handler;
 pub mod http;
+pub mod incidents;
 mod keys;
 mod peer;
 pub mod registry;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::deliveries::{DeliveryQuery, Purge};
 use super::explain::ExplainQuery;
 use super::http::Request;
+use super::incidents::IncidentQuery;
 use super::keys;
 use super::response::Problem;
 use super::silences::SilenceAsked;
@@ -79,6 +80,10 @@ pub enum Route {
     Workers,
     /// Some deliveries.
     Deliveries(DeliveryQuery),
+    /// Some incidents.
+    Incidents(IncidentQuery),
+    /// Everything about one incident: its id, or the beginning of it.
+    IncidentDetail(String),
     /// Everything about one delivery: its id, or the beginning of it.
     DeliveryDetail(String),
     /// Try one delivery again, by its id or the beginning of it; none: all.
@@ -119,6 +124,8 @@ fn resource(rest: &[&str], request: &Request) -> Option<Resource> {
         ["targets", name, "enable"] => (POST, Ok(Route::Enable((*name).to_owned()))),
         ["workers"] => (GET, Ok(Route::Workers)),
         ["deliveries", rest @ ..] => deliveries(rest, request)?,
+        ["incidents"] => (GET, IncidentQuery::of(request).map(Route::Incidents)),
+        ["incidents", id] => (GET, Ok(Route::IncidentDetail((*id).to_owned()))),
         ["events"] => (GET, event_query(request).map(Route::Events)),
         ["events", "stream"] => (GET, event_query(request).map(Route::Stream)),
         ["shutdown"] => (
@@ -331,7 +338,7 @@ mod tests {
 
     #[test]
     fn every_path_has_one_method_and_unknown_ones_are_not_found() {
-        let known: [(&str, &[&str]); 16] = [
+        let known: [(&str, &[&str]); 18] = [
             (GET, &["healthz"]),
             (GET, &["api", "v1", "status"]),
             (GET, &["api", "v1", "targets"]),
@@ -342,6 +349,8 @@ mod tests {
                 &["api", "v1", "deliveries", "01ARZ3NDEKTSV4RRFFQ69G5FAV"],
             ),
             (GET, &["api", "v1", "workers"]),
+            (GET, &["api", "v1", "incidents"]),
+            (GET, &["api", "v1", "incidents", "01AR"]),
             (GET, &["api", "v1", "deliveries"]),
             (GET, &["api", "v1", "deliveries", "01AR", "detail"]),
             (POST, &["api", "v1", "deliveries", "01AR", "retry"]),

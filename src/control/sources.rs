@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::api::DeliveryLine;
 use super::deliveries::{Deliveries, WorkerLine};
+use super::incidents::Incidents;
 use crate::clock::{Mono, Wall};
 use crate::history::explain::Account;
 use crate::ids::{DeliveryId, EventId, SilenceId};
@@ -44,6 +45,8 @@ pub struct Sources {
     pub store: Arc<dyn StoreView>,
     /// The deliveries, to be looked at and changed.
     pub deliveries: Arc<dyn Deliveries>,
+    /// The incidents, to be looked at.
+    pub incidents: Arc<dyn Incidents>,
     /// Commands to `app`; capacity [`crate::limits::CONTROL_COMMANDS`].
     pub commands: Sender<Command>,
 }

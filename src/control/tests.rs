@@ -17,6 +17,7 @@ use super::conn::Listener;
 use super::deliveries::{Deliveries, DeliveryDetail, DeliveryQuery, Purge, Unfound};
 use super::explain::Explained;
 use super::handler::Api;
+use super::incidents::{IncidentDetail, IncidentLine, IncidentQuery, Incidents};
 use super::server::{Bounds, Server};
 use super::sources::{End, EventQuery, SourceError, Sources, StoreView, SupervisorFacts};
 use crate::clock::{Wall, mono};
@@ -129,6 +130,16 @@ impl StoreView for Memory {
     }
 }
 
+impl Incidents for Memory {
+    fn incidents(&self, _: &IncidentQuery) -> Result<Vec<IncidentLine>, Unfound> {
+        Ok(Vec::new())
+    }
+
+    fn incident(&self, id: &str) -> Result<IncidentDetail, Unfound> {
+        Err(Unfound::Unknown(format!("there is no incident {id}")))
+    }
+}
+
 impl Deliveries for Memory {
     fn list(&self, _: &DeliveryQuery) -> Result<Vec<DeliveryLine>, Unfound> {
         Ok(self.inner.lock().deliveries.clone())
@@ -177,6 +188,7 @@ impl Stage {
             facts: Arc::new(facts),
             store: as_view,
             deliveries: Arc::clone(&store) as Arc<dyn Deliveries>,
+            incidents: Arc::clone(&store) as Arc<dyn Incidents>,
             workers: Arc::new(Vec::new),
             commands: commands_tx,
         };

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::deed::Deed;
 use super::event::{Event, Severity};
 use super::hold::Hold;
 use super::incident::Incident;
@@ -232,6 +233,8 @@ pub struct Settlement {
     pub is_doubtful: bool,
     /// What it changes in what is known of the target.
     pub effect: Effect,
+    /// What it did there, for people.
+    pub deed: Deed,
 }
 
 /// What the database knows of one target's deliveries.

@@ -4,6 +4,7 @@ pub mod calendar;
 pub mod clues;
 pub mod command;
 pub mod console;
+pub mod deed;
 pub mod delivery;
 pub mod ends;
 pub mod event;

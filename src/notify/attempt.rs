@@ -57,6 +57,10 @@ pub(super) struct Report {
     pub(super) moved_to: Option<String>,
     /// A form that was refused before this one was taken, for the log.
     pub(super) degraded: Option<String>,
+    /// What was done, in order.
+    pub(super) did: Vec<&'static str>,
+    /// Why a message was sent anew instead of being changed.
+    pub(super) afresh: Option<String>,
     /// Why a topic or thread was not used, for the log.
     pub(super) placeless: Option<String>,
     /// Why there was nothing to send.
@@ -87,6 +91,8 @@ impl Report {
             frozen_body: None,
             moved_to: None,
             degraded: None,
+            did: Vec::new(),
+            afresh: None,
             placeless: None,
             skipped: None,
             is_new: false,

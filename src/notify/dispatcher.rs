@@ -364,5 +364,6 @@ fn unsent(leased: &Leased, verdict: Verdict, now: Wall, why: &str) -> Settlement
         with: leased.known.with.clone(),
         is_doubtful: false,
         effect: Effect::default(),
+        deed: crate::model::deed::Deed::default(),
     }
 }

@@ -24,6 +24,7 @@ pub mod retry;
 mod standing;
 
 mod attempt;
+mod deed;
 mod dispatcher;
 mod lanes;
 mod living;

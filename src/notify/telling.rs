@@ -147,6 +147,7 @@ impl<'a> Telling<'a> {
                 settings: self.settings.clone(),
             });
             self.report.effect.lost = None;
+            self.report.did.push("made a thread");
             self.place = Some(id);
             return true;
         }
@@ -179,6 +180,7 @@ impl<'a> Telling<'a> {
         if self.is_delivered() {
             self.message = self.made();
             self.report.is_new = true;
+            self.report.did.push("created");
         }
         self.is_delivered()
     }
@@ -214,7 +216,11 @@ impl<'a> Telling<'a> {
             return self.create();
         };
         if self.send(Task::Edit(&message), Tier::Rich) == Some(Instead::Afresh) {
+            self.report.afresh = self.report.error().map(str::to_owned);
             return self.create();
+        }
+        if self.is_delivered() {
+            self.report.did.push("edited");
         }
         self.message = self.made().or(Some(message));
         self.is_delivered()
@@ -236,6 +242,9 @@ impl<'a> Telling<'a> {
             self.do_without_place();
             self.send(Task::CREATE, Tier::Line);
         }
+        if self.is_delivered() {
+            self.report.did.push("answered");
+        }
         self.is_delivered()
     }
 
@@ -245,9 +254,11 @@ impl<'a> Telling<'a> {
             return true;
         };
         if self.send(Task::Delete(&message), Tier::Rich) == Some(Instead::Afresh) {
+            self.report.afresh = self.report.error().map(str::to_owned);
             return self.edit();
         }
         if self.is_delivered() {
+            self.report.did.push("deleted");
             self.message = None;
         }
         self.is_delivered()

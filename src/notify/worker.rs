@@ -137,6 +137,7 @@ fn settlement(
         with: job.leased.known.with.clone(),
         is_doubtful: report.is_doubtful,
         effect: report.effect.clone(),
+        deed: super::deed::deed(report),
     }
 }
 

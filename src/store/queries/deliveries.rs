@@ -128,8 +128,8 @@ statements! {
         "INSERT INTO attempts (delivery, started_at, took_ms, outcome, status, error)
          SELECT value, ?2, ?3, ?4, ?5, 'told with ' || ?6 FROM json_each(?1)";
     ATTEMPT = seek "store an attempt",
-        "INSERT INTO attempts (delivery, started_at, took_ms, outcome, status, error)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+        "INSERT INTO attempts (delivery, started_at, took_ms, outcome, status, error, did, fallback)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
     EXPIRED_ATTEMPTS = seek "note what expires",
         "INSERT INTO attempts (delivery, started_at, took_ms, outcome, error)
          SELECT id, ?1, 0, 'expired', 'too old to send' FROM deliveries INDEXED BY deliveries_expiring
@@ -207,6 +207,10 @@ pub struct AttemptView {
     pub status: Option<u16>,
     /// What went wrong.
     pub error: Option<String>,
+    /// What was done with the message of its incident.
+    pub did: Option<String>,
+    /// Why that was not done as it was meant to be.
+    pub fallback: Option<String>,
 }
 
 /// Which deliveries to read. The default is all of them.
@@ -488,7 +492,9 @@ pub(in crate::store) fn settle(tx: &Tx<'_>, settlement: &Settlement) -> Result<(
                 took,
                 outcome,
                 settlement.status,
-                settlement.error
+                settlement.error,
+                settlement.deed.did,
+                settlement.deed.fallback
             ],
         )?;
     }
@@ -657,14 +663,19 @@ pub(in crate::store) fn attempts(
     db: Db<'_>,
     id: DeliveryId,
 ) -> Result<Vec<AttemptView>, StoreError> {
-    db.rows(ATTEMPTS, [id.to_string()], |row| {
-        Ok(AttemptView {
-            started_at: wall(row, "started_at")?,
-            took_ms: row.get("took_ms")?,
-            outcome: row.get("outcome")?,
-            status: row.get("status")?,
-            error: row.get("error")?,
-        })
+    db.rows(ATTEMPTS, [id.to_string()], read_attempt)
+}
+
+/// Reads a whole row of an attempt.
+pub(super) fn read_attempt(row: &Row<'_>) -> rusqlite::Result<AttemptView> {
+    Ok(AttemptView {
+        started_at: wall(row, "started_at")?,
+        took_ms: row.get("took_ms")?,
+        outcome: row.get("outcome")?,
+        status: row.get("status")?,
+        error: row.get("error")?,
+        did: row.get("did")?,
+        fallback: row.get("fallback")?,
     })
 }
 

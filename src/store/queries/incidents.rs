@@ -173,7 +173,8 @@ pub(in crate::store) fn list(
     }
 }
 
-fn read(row: &Row<'_>) -> rusqlite::Result<Incident> {
+/// Reads a whole row.
+pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Incident> {
     let state: String = row.get("state")?;
     Ok(Incident {
         id: parse(row, "id")?,

@@ -15,6 +15,7 @@ pub(super) mod runs;
 pub(super) mod samples;
 pub(super) mod silences;
 pub(super) mod targets;
+pub(super) mod told;
 
 use std::str::FromStr;
 use std::sync::Arc;
@@ -44,6 +45,7 @@ pub(super) const ALL: &[&[super::tx::Sql]] = &[
     samples::ALL,
     silences::ALL,
     targets::ALL,
+    told::ALL,
 ];
 
 /// The slot of the only instance of a program.

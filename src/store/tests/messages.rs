@@ -20,6 +20,7 @@ fn settlement(leased: &Leased, verdict: Verdict) -> Settlement {
         with: leased.known.with.clone(),
         is_doubtful: false,
         effect: Effect::default(),
+        deed: crate::model::deed::Deed::default(),
     }
 }
 

@@ -25,6 +25,7 @@ fn settlement(id: DeliveryId, verdict: Verdict) -> Settlement {
         with: Vec::new(),
         is_doubtful: false,
         effect: Effect::default(),
+        deed: crate::model::deed::Deed::default(),
     }
 }
 
