@@ -366,6 +366,7 @@ mod tests {
             events: vec![],
             min_severity: Severity::Warning,
             targets: vec![Arc::from("hook")],
+            group_wait: Some(Duration::ZERO),
         };
         let hour = Duration::from_hours(1);
         let max_age = MaxAge {

@@ -732,6 +732,21 @@ pub const SILENCE_GRACE: Duration = Duration::from_secs(5);
 pub const SILENCE_LOOK: Duration = Duration::from_mins(1);
 /// How long who asks for a silence waits until it is stored.
 pub const SILENCE_STORED: Duration = Duration::from_secs(5);
+/// How long people's first word about an incident waits for others, where a route does not say.
+pub const GROUP_WAIT_CHAT: Duration = Duration::from_secs(2);
+/// The longest such wait: what is urgent is not kept for longer.
+pub const GROUP_WAIT_MAX: Duration = Duration::from_mins(5);
+/// Incidents of one message, and events of one request.
+pub const GROUP_MAX: usize = 200;
+/// Of which so many are named in the message.
+pub const GROUP_NAMED: usize = 10;
+/// In its title, of which one more is not worth leaving out.
+pub const GROUP_TITLE_NAMES: usize = 4;
+/// Likely causes that are told.
+pub const GROUP_CAUSES: usize = 3;
+/// Programs that one depends on which are known of each.
+pub const GROUP_NEEDS: usize = 64;
+const _: () = assert!(GROUP_NAMED < GROUP_MAX);
 const _: () = assert!(DAMPED_QUICKLY.as_secs() < DAMPED_SLOWLY.as_secs());
 const _: () = assert!(FLAP_HOLD.as_secs() < FLAP_WINDOW.as_secs());
 

@@ -6,6 +6,7 @@ pub mod damping;
 #[cfg(test)]
 pub(crate) mod fixture;
 pub mod flap;
+pub mod group;
 pub mod incident;
 pub mod route;
 pub mod silence;

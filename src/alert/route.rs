@@ -11,11 +11,14 @@ use std::time::Duration;
 use wildmatch::WildMatch;
 
 use super::damping::Wanted;
+use super::group::Wish;
 use super::incident::Fold;
 use crate::ids::DeliveryId;
+use crate::limits;
 use crate::model::delivery::NewDelivery;
 use crate::model::event::{Event, EventKind, Severity};
 use crate::model::incident::IncidentState;
+use crate::model::living::Thread;
 use crate::model::name::{self, InstanceName};
 use crate::model::route::RouteSpec;
 use crate::model::settings::{MaxAge, Settings};
@@ -27,6 +30,7 @@ pub struct Router {
     routes: Vec<Route>,
     targets: Vec<Destination>,
     tags: HashMap<Arc<str>, Vec<String>>,
+    depends: HashMap<Arc<str>, Vec<Arc<str>>>,
     max_age: MaxAge,
 }
 
@@ -40,6 +44,8 @@ struct Route {
 pub(super) struct Destination {
     pub(super) name: Arc<str>,
     pub(super) audience: Audience,
+    /// It has a thread for each program.
+    is_apart: bool,
 }
 
 impl Router {
@@ -54,12 +60,18 @@ impl Router {
                 .map(|t| Destination {
                     name: Arc::clone(&t.name),
                     audience: t.provider.audience(),
+                    is_apart: t.chat.thread == Thread::PerProgram,
                 })
                 .collect(),
             tags: settings
                 .programs
                 .iter()
                 .map(|p| (Arc::clone(&p.name), p.tags.clone()))
+                .collect(),
+            depends: settings
+                .programs
+                .iter()
+                .map(|p| (Arc::clone(&p.name), p.depends_on.clone()))
                 .collect(),
             max_age: settings.notify.max_age,
         }
@@ -89,13 +101,7 @@ impl Router {
     }
 
     fn by_routes(&self, target: &Destination, event: &Event) -> Wanted {
-        let fitting = self.routes.iter().filter(|route| {
-            event.severity >= route.spec.min_severity
-                && route.spec.targets.contains(&target.name)
-                && route.fits_event(event.kind)
-                && self.fits_program(route, event)
-        });
-        fitting
+        self.fitting(target, event)
             .map(|route| {
                 if route.names(event.kind) {
                     Wanted::ByName
@@ -105,6 +111,52 @@ impl Router {
             })
             .max()
             .unwrap_or(Wanted::No)
+    }
+
+    fn fitting<'a>(
+        &'a self,
+        target: &'a Destination,
+        event: &'a Event,
+    ) -> impl Iterator<Item = &'a Route> {
+        self.routes.iter().filter(move |route| {
+            event.severity >= route.spec.min_severity
+                && route.spec.targets.contains(&target.name)
+                && route.fits_event(event.kind)
+                && self.fits_program(route, event)
+        })
+    }
+
+    /// How `target` wants to be told of `event` with others: by the most impatient of the routes that lead there.
+    pub(super) fn wish(&self, target: &Destination, event: &Event) -> Wish {
+        let usual = match target.audience {
+            Audience::Chat => limits::GROUP_WAIT_CHAT,
+            Audience::Machine | Audience::State => Duration::ZERO,
+        };
+        // A test is of one target and for a person who waits.
+        let routes = self.fitting(target, event);
+        let routes = routes.filter(|_| event.kind != EventKind::NotifyTest);
+        Wish {
+            audience: target.audience,
+            wait: routes.map(|r| r.spec.group_wait.unwrap_or(usual)).min(),
+            is_apart: target.is_apart,
+            needs: event.program().map_or_else(Vec::new, |p| self.needs(p)),
+        }
+    }
+
+    /// The programs that `program` depends on, directly or not, the nearest first.
+    fn needs(&self, program: &Arc<str>) -> Vec<Arc<str>> {
+        let mut found: Vec<Arc<str>> = Vec::new();
+        let mut next = vec![program];
+        while let Some(name) = next.pop() {
+            for needed in self.depends.get(name).into_iter().flatten() {
+                let is_known = needed == program || found.contains(needed);
+                if !is_known && found.len() < limits::GROUP_NEEDS {
+                    found.push(Arc::clone(needed));
+                    next.push(needed);
+                }
+            }
+        }
+        found
     }
 
     fn fits_program(&self, route: &Route, event: &Event) -> bool {
@@ -130,6 +182,7 @@ impl Router {
             due: fold.event.time,
             held: None,
             expires_at: fold.event.time + self.age(target, fold),
+            seat: None,
         }
     }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::damping::{Case, Wanted, Word, word};
 use super::flap::Key;
+use super::group::Groups;
 use super::incident::Fold;
 use super::route::{Destination, Router};
 use super::silence::Silences;
@@ -41,6 +42,7 @@ pub struct Telling {
     open: HashMap<IncidentId, Thread>,
     /// Of those that resolved lately, until a new one of the kind is not a relapse any more.
     past: BTreeMap<Key, (Wall, Vec<Told>)>,
+    groups: Groups,
 }
 
 /// One incident as its targets know it.
@@ -85,7 +87,13 @@ impl Telling {
                 continue;
             };
             let heard = self.word(target, fold, (wanted, &thread));
-            let delivery = router.delivery(target, fold);
+            let mut delivery = router.delivery(target, fold);
+            let is_quiet = quiet.is_some() && target.audience != Audience::Machine;
+            if heard == Word::Tell && !is_quiet {
+                let is_first = thread.of(&target.name).is_none();
+                let wish = router.wish(target, &fold.event);
+                self.groups.seat(&mut delivery, (fold, is_first), wish);
+            }
             match quiet.filter(|_| target.audience != Audience::Machine) {
                 Some(silence) => thread.keep_quiet(heard, (delivery, silence), &mut following),
                 None => thread.act(heard, delivery, &mut following),

@@ -411,6 +411,7 @@ mod routes {
             events: own(events),
             min_severity: min,
             targets: targets.iter().map(|t| Arc::from(*t)).collect(),
+            group_wait: Some(Duration::ZERO),
         }
     }
 

@@ -243,6 +243,10 @@ fn flushing(journal: Journal, store: Store) -> Step {
             let patience = patience(cx);
             let is_recorded = journal.flush(patience / 2);
             let flushed = store.flush(patience / 2);
+            // The last pass is to tell what waits for others; none will come.
+            if let Err(error) = store.release_groups(clock::wall()) {
+                log::warn!("what waits to be told together is kept for the next start: {error}");
+            }
             let text = format!(
                 "{} events, {} samples, {} log records and {} checkpoint values flushed, {} left",
                 flushed.records,

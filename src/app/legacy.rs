@@ -11,6 +11,7 @@ use crate::ids::RunId;
 use crate::limits;
 use crate::logs::{PipeId, RunEnd};
 use crate::model::event::{Event, EventKind, Facts};
+use crate::model::hold::Hold;
 use crate::model::record::RunStart;
 use crate::model::settings::Settings;
 use crate::model::silence::Silence;
@@ -204,7 +205,8 @@ fn known_incidents(store: &Store) -> Result<Vec<OpenIncident>, StoreError> {
 
 fn note(stored: &mut OpenIncident, delivery: &DeliveryView) {
     let target: Arc<str> = Arc::from(delivery.target.as_str());
-    if let Some(by) = delivery.held {
+    // What waits for others is as good as told.
+    if let Some(by) = delivery.held.filter(|by| *by != Hold::Group) {
         return stored.held.push(Held {
             target,
             row: delivery.id,

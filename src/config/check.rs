@@ -9,7 +9,7 @@ use super::env::Env;
 use super::fault::{Fault, shown, wrong};
 use super::fields::{Block, Document, Fields};
 use super::load::{Gathered, known_names};
-use super::read::Reader;
+use super::read::{Reader, Typed};
 use super::source::{At, Sources};
 use super::{depends, heartbeat, programs, targets, via};
 use crate::limits;
@@ -250,6 +250,10 @@ fn route(
             _ => Severity::Warning,
         },
         targets,
+        group_wait: match block.fields.written("route.group_wait") {
+            Some(Typed::Duration(wait)) => Some(*wait),
+            _ => None,
+        },
     }
 }
 

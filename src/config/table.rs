@@ -78,6 +78,10 @@ const RESEND: Kind = Kind::Duration {
     min: Duration::from_secs(1),
     max: limits::ALERT_RESEND_MAX,
 };
+const GROUPING: Kind = Kind::Duration {
+    min: Duration::ZERO,
+    max: limits::GROUP_WAIT_MAX,
+};
 const ATTEMPT: Kind = Kind::Duration {
     min: Duration::from_millis(100),
     max: limits::ATTEMPT_MAX,
@@ -264,7 +268,7 @@ pub const KEYS: &[Key] = &[
     now("route.events", Kind::Texts, r#"["program.*"]"#, "Names and globs of events.").or("all"),
     usual("route.min_severity", words(&["info", "warning", "critical"]), r#""warning""#, "Lesser events do not begin a message."),
     now("route.targets", Kind::Texts, r#"["ops"]"#, "Who is told.").needed(),
-    later("route.group_wait", "Waits for events to tell together."),
+    now("route.group_wait", GROUPING, r#""2s""#, "How long a first message waits for other programs that fail, to tell them together; `0s`: not at all.").or("`2s` to chats, `0s` to machines"),
 
     usual("notify.workers", count(limits::NOTIFY_WORKERS_CONFIGURABLE), "4", "Threads that send.").fixed(),
     usual("notify.queue", count(65_536), "1024", "Deliveries that wait for a thread in memory; more wait in the database.").fixed(),

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::deed::Deed;
 use super::event::{Event, Severity};
+use super::group::Seat;
 use super::hold::Hold;
 use super::incident::Incident;
 use super::living::{Effect, Known};
@@ -32,6 +33,8 @@ pub struct NewDelivery {
     pub held: Option<Hold>,
     /// Past this it is given up as expired.
     pub expires_at: Wall,
+    /// How it is told with others.
+    pub seat: Option<Seat>,
 }
 
 /// A delivery taken by the dispatcher, with all it takes to render it.

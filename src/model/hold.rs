@@ -11,6 +11,8 @@ pub enum Hold {
     Flapping,
     /// Its program is silenced.
     Silence(SilenceId),
+    /// Others may fail with it, and are told with it.
+    Group,
 }
 
 impl Hold {
@@ -20,14 +22,17 @@ impl Hold {
         match self {
             Self::Flapping => "flapping".to_owned(),
             Self::Silence(id) => format!("silence:{id}"),
+            Self::Group => "group".to_owned(),
         }
     }
 
     /// Reads what [`Hold::to_text`] wrote.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        if text == "flapping" {
-            return Some(Self::Flapping);
+        match text {
+            "flapping" => return Some(Self::Flapping),
+            "group" => return Some(Self::Group),
+            _ => {}
         }
         let id = text.strip_prefix("silence:")?;
         id.parse().ok().map(Self::Silence)

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use super::delivery::MessageRef;
 use super::event::Severity;
+use super::group::Member;
 use crate::clock::Wall;
-use crate::ids::DeliveryId;
+use crate::ids::{DeliveryId, EventId};
 
 /// What becomes of the message when its incident ends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -89,7 +90,7 @@ pub struct Place {
 }
 
 /// What a leased delivery comes with from earlier ones.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Known {
     /// What its target was told of its incident.
     pub living: Option<Living>,
@@ -99,6 +100,10 @@ pub struct Known {
     pub is_doubtful: bool,
     /// Older deliveries of the same incident and target, which are told with it and settled with it.
     pub with: Vec<DeliveryId>,
+    /// The incidents that share its message, those that are open first; none when it is about one alone.
+    pub members: Vec<Member>,
+    /// The events that a machine is told of by it, when there are several.
+    pub events: Vec<EventId>,
 }
 
 /// What a settled attempt changes in that.

@@ -9,6 +9,7 @@ pub mod delivery;
 pub mod ends;
 pub mod event;
 pub mod fingerprint;
+pub mod group;
 pub mod health;
 pub mod heartbeat;
 pub mod hold;

@@ -1,6 +1,7 @@
 //! Routes: which events go to which targets.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::event::Severity;
 
@@ -15,4 +16,6 @@ pub struct RouteSpec {
     pub min_severity: Severity,
     /// Names of targets.
     pub targets: Vec<Arc<str>>,
+    /// How long the first message waits for what happens with it; none: as long as is usual for the target.
+    pub group_wait: Option<Duration>,
 }

@@ -59,7 +59,7 @@ pub(super) enum Plan {
 /// Said when an earlier attempt ended without our knowing what came of it.
 pub(super) const DOUBTFUL: &str = "may be told twice: an earlier attempt ended without an answer";
 /// Said when an incident is over before anything of it could be told.
-pub(super) const UNTOLD: &str = "that it had failed could not be told before";
+pub(super) const UNTOLD: &str = "that it had failed was not told before";
 /// Said when a topic or thread is gone, or cannot be made.
 pub(super) const PLACELESS: &str = "this belongs into a thread that is not there";
 

@@ -96,6 +96,11 @@ impl Store {
         Ok(count)
     }
 
+    /// What waits for others to be told with it goes at `now`; says how many deliveries.
+    pub fn release_groups(&self, now: Wall) -> Result<usize, StoreError> {
+        self.call(move |tx| queries::groups::release(tx, now))
+    }
+
     /// Gives up what waits for targets that are not among `known`; says how many deliveries.
     pub fn abandon_unknown_targets(
         &self,

@@ -96,6 +96,7 @@ fn fill(state_dir: &Path, targets: usize) {
             due: now,
             held: None,
             expires_at: now + Duration::from_hours(1),
+            seat: None,
         };
         store.record(Write {
             record: Record::from(event),

@@ -18,7 +18,7 @@ fn chat() -> Receiver {
 fn to_chat(receiver: &Receiver) -> String {
     let url = receiver.url("/api/webhooks/12/token-of-a-channel");
     format!(
-        "\n[target.chat]\nkind = \"discord\"\nurl = \"{url}\"\n{FAST}\n[[route]]\ntargets = [\"chat\"]\n"
+        "\n[target.chat]\nkind = \"discord\"\nurl = \"{url}\"\n{FAST}\n[[route]]\ntargets = [\"chat\"]\ngroup_wait = \"0s\"\n"
     )
 }
 

@@ -7,6 +7,7 @@ mod context;
 mod contract;
 mod exec;
 mod fakes;
+mod grouping;
 mod hosts;
 mod kept;
 mod living;

@@ -31,7 +31,7 @@ recover_after = "300ms"
     program("web")
         + &program("db")
         + &format!(
-            "\n[target.chat]\nkind = \"discord\"\nurl = \"{url}\"\n{FAST}\n[[route]]\ntargets = [\"chat\"]\n"
+            "\n[target.chat]\nkind = \"discord\"\nurl = \"{url}\"\n{FAST}\n[[route]]\ntargets = [\"chat\"]\ngroup_wait = \"0s\"\n"
         )
         + &hook("machine", &machine.url("/"), "")
 }

@@ -14,6 +14,7 @@ fn settings(min_severity: Severity, events: &[&str]) -> Settings {
         events: events.iter().map(|e| (*e).to_owned()).collect(),
         min_severity,
         targets: vec![Arc::from("hook"), Arc::from("chat")],
+        group_wait: Some(Duration::ZERO),
     };
     let age = Duration::from_hours(6);
     let max_age = MaxAge {

@@ -14,6 +14,7 @@ fn settings() -> Settings {
         events: vec![],
         min_severity: Severity::Warning,
         targets: vec![Arc::from("hook"), Arc::from("chat")],
+        group_wait: Some(Duration::ZERO),
     };
     let age = Duration::from_hours(6);
     let max_age = MaxAge {

@@ -44,6 +44,10 @@ struct Data<'a> {
     facts: Facts,
     #[serde(skip_serializing_if = "Option::is_none")]
     incident: Option<IncidentWire>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    events: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    grouped: Option<usize>,
 }
 
 #[derive(Serialize)]
@@ -88,6 +92,13 @@ pub fn body(leased: &Leased, host: &str) -> String {
             run: event.run.map(|run| run.to_string()),
             facts: bounded_facts(event),
             incident: leased.incident.as_ref().map(IncidentWire::from),
+            events: leased
+                .known
+                .events
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
+            grouped: Some(leased.known.events.len()).filter(|count| *count > 0),
         },
     };
     serde_json::to_string(&envelope).expect("plain data with text keys")

@@ -25,6 +25,12 @@ pub(super) fn facts(leased: &Leased, language: Language) -> Vec<(&'static str, S
             list.push((label, line(&value, limits::MESSAGE_VALUE)));
         }
     };
+    if !leased.known.members.is_empty() {
+        for (label, value) in super::group::facts(leased, language) {
+            add(label, Some(value));
+        }
+        return list;
+    }
     let worded = |english: &String| language.cause(english).into_owned();
     let usage = facts.usage.as_ref();
     add(

@@ -2,6 +2,7 @@
 //! Pure. All text in it is cleaned to single printable lines; none of it is markup.
 
 mod content;
+mod group;
 pub(super) mod own;
 mod sparkline;
 #[cfg(test)]
@@ -12,6 +13,7 @@ use crate::clock::Wall;
 use crate::limits;
 use crate::model::delivery::Leased;
 use crate::model::event::{Event, EventKind, Facts, Severity};
+use crate::model::incident::IncidentState;
 use crate::model::voice::Voice;
 use crate::text;
 
@@ -73,15 +75,16 @@ impl Message {
     /// The message of `leased` in words of `voice`, from the supervisor called `host`.
     pub(super) fn of(leased: &Leased, host: &str, voice: &Voice) -> Self {
         let event = &leased.event;
-        let summary = crate::alert::summary_in(event, voice.language);
+        let summary = own::summary(leased, voice);
+        let speaker = group::speaker(leased).and_then(|member| member.event.as_ref());
         Self {
             title: line(&summary, limits::MESSAGE_TITLE),
             facts: content::facts(leased, voice.language),
-            tail: tail(&event.facts),
+            tail: tail(&speaker.unwrap_or(event).facts),
             footer: line(&format!("{host} · {}", event.id), limits::MESSAGE_VALUE),
             time: event.time,
             mood: mood(leased),
-            moment: content::moment(event, voice.language),
+            moment: content::moment(event, voice.language).filter(|_| speaker.is_none()),
         }
     }
 
@@ -143,6 +146,13 @@ fn tail(facts: &Facts) -> Vec<String> {
 }
 
 fn mood(leased: &Leased) -> Mood {
+    if let (false, Some(all)) = (leased.known.members.is_empty(), &leased.incident) {
+        return match (all.state, all.severity) {
+            (IncidentState::Resolved, _) => Mood::Good,
+            (IncidentState::Open, Severity::Critical) => Mood::Critical,
+            (IncidentState::Open, Severity::Info | Severity::Warning) => Mood::Warning,
+        };
+    }
     if is_good_news(&leased.event) {
         return Mood::Good;
     }

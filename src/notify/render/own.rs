@@ -10,7 +10,7 @@ use crate::model::voice::Voice;
 /// What the template says of `leased`; none when there is none, when it fails, or says nothing.
 pub(in crate::notify) fn text(leased: &Leased, host: &str, voice: &Voice) -> Option<String> {
     let template = voice.template.as_ref()?;
-    let summary = crate::alert::summary_in(&leased.event, voice.language);
+    let summary = summary(leased, voice);
     let scene = Scene {
         event: &leased.event,
         incident: leased.incident.as_ref(),
@@ -25,6 +25,12 @@ pub(in crate::notify) fn text(leased: &Leased, host: &str, voice: &Voice) -> Opt
             None
         }
     }
+}
+
+/// The line that says what `leased` tells.
+pub(super) fn summary(leased: &Leased, voice: &Voice) -> String {
+    super::group::title(leased, voice.language)
+        .unwrap_or_else(|| crate::alert::summary_in(&leased.event, voice.language))
 }
 
 /// The same as a body, which is JSON.

@@ -74,7 +74,8 @@ statements! {
          FROM json_each(?1) AS t
          CROSS JOIN deliveries AS d ON d.id = t.value
          LEFT JOIN events AS e ON e.id = d.event
-         LEFT JOIN messages AS m ON m.target = d.target AND m.incident = d.incident
+         LEFT JOIN group_members AS g ON g.target = d.target AND g.incident = d.incident
+         LEFT JOIN messages AS m ON m.target = d.target AND m.incident = coalesce(g.lead, d.incident)
          LEFT JOIN places AS p ON p.target = d.target AND p.program = coalesce(e.program, '')";
     TAKE = seek "lease deliveries",
         "UPDATE deliveries SET state = 'leased'
@@ -222,8 +223,11 @@ pub struct DeliveryFilter {
     pub limit: Option<usize>,
 }
 
-/// Adds a delivery, pending.
+/// Adds a delivery, pending; one that another one tells only there.
 pub(in crate::store) fn insert(tx: &Tx<'_>, new: &NewDelivery) -> Result<(), StoreError> {
+    if !super::groups::seat(tx, new)? {
+        return Ok(());
+    }
     tx.execute(
         INSERT,
         named_params! {
@@ -369,7 +373,11 @@ fn together(tx: &Tx<'_>, heads: &[DeliveryId], now: Wall) -> Result<Vec<Group>, 
             Ok((head, id, attempts, is_doubtful))
         },
     )?;
-    for (head, id, attempts, is_doubtful) in rows {
+    let shared = super::groups::together(tx, heads, now)?;
+    let is_alone = |head: &DeliveryId| shared.iter().all(|s| s.0 != *head);
+    let alone = rows.into_iter().filter(|row| is_alone(&row.0));
+    let all: Vec<_> = alone.chain(shared.iter().copied()).collect();
+    for (head, id, attempts, is_doubtful) in all {
         let Some((_, group)) = groups.iter_mut().find(|(h, _)| *h == head) else {
             continue;
         };
@@ -403,6 +411,7 @@ fn read_groups(tx: &Tx<'_>, groups: &[Group], now: Wall) -> Result<Vec<Leased>, 
             Err((id, error)) => give_up(tx, id, now, &error)?,
         }
     }
+    super::groups::complete(tx.db(), &mut leased)?;
     Ok(leased)
 }
 
@@ -431,7 +440,7 @@ fn read_leased(row: &Row<'_>, id: DeliveryId) -> rusqlite::Result<Leased> {
             living: super::messages::read_living(row)?,
             place: super::messages::read_place(row)?,
             is_doubtful: row.get("doubtful")?,
-            with: Vec::new(),
+            ..Known::default()
         },
     })
 }

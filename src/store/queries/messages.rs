@@ -14,7 +14,8 @@ statements! {
     // An older change never takes the place of a newer one.
     TELL = seek "keep a message",
         "INSERT INTO messages (target, incident, message, place, seq, severity, created_at, told_at, digest, settings)
-         SELECT target, incident, :message, :place, :seq, :severity, :created_at, :told_at, :digest, :settings
+         SELECT target, coalesce((SELECT g.lead FROM group_members AS g
+             WHERE g.target = deliveries.target AND g.incident = deliveries.incident), incident), :message, :place, :seq, :severity, :created_at, :told_at, :digest, :settings
          FROM deliveries WHERE id = :delivery AND incident IS NOT NULL
          ON CONFLICT (target, incident) DO UPDATE SET
            message = excluded.message, place = excluded.place, seq = excluded.seq, severity = excluded.severity,
@@ -33,7 +34,8 @@ statements! {
     LIVING = seek "read a message",
         "SELECT message AS m_message, place AS m_place, seq AS m_seq, severity AS m_severity,
            created_at AS m_created_at, digest AS m_digest, settings AS m_settings
-         FROM messages WHERE target = ?1 AND incident = ?2";
+         FROM messages WHERE target = ?1 AND incident = coalesce(
+           (SELECT lead FROM group_members WHERE target = ?1 AND incident = ?2), ?2)";
 }
 
 /// Writes what a settled attempt at `delivery` changes.

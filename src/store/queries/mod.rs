@@ -5,6 +5,7 @@ pub(super) mod deliveries;
 pub(super) mod desk;
 pub(super) mod ends;
 pub(super) mod events;
+pub(super) mod groups;
 pub(super) mod incidents;
 pub(super) mod instances;
 pub(super) mod logs;
@@ -35,6 +36,7 @@ pub(super) const ALL: &[&[super::tx::Sql]] = &[
     desk::ALL,
     ends::ALL,
     events::ALL,
+    groups::ALL,
     incidents::ALL,
     instances::ALL,
     logs::ALL,

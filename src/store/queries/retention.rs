@@ -69,6 +69,9 @@ pub(in crate::store) fn bite(
     for (sql, age) in samples.into_iter().chain(FIXED) {
         let age = i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
         let before = now.millis().saturating_sub(age);
+        if sql.text == EVENTS.text {
+            deleted += super::groups::forget(tx, before, super::int(limits::RETENTION_BITE))?;
+        }
         deleted += tx.execute(sql, params![before, super::int(limits::RETENTION_BITE)])?;
     }
     Ok(deleted)

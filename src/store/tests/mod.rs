@@ -2,6 +2,7 @@
 
 mod crash;
 mod faults;
+mod groups;
 mod holds;
 mod messages;
 mod opening;
@@ -123,6 +124,7 @@ fn delivery(event: EventId, incident: Option<IncidentId>, target: &str, due: u32
         due: at(due),
         held: None,
         expires_at: at(due + 1_000),
+        seat: None,
     }
 }
 

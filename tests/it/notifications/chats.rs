@@ -28,7 +28,7 @@ backoff = { initial = "20ms", jitter = 0.0 }
 /// Runs the hostile programs against one chat and gives all bodies it was sent.
 fn bodies(target: &str, receiver: &Receiver) -> Vec<Value> {
     let config = format!(
-        "{HOSTILE}\n[target.chat]\n{target}\n{FAST}\n[[route]]\nmin_severity = \"info\"\ntargets = [\"chat\"]\n"
+        "{HOSTILE}\n[target.chat]\n{target}\n{FAST}\n[[route]]\nmin_severity = \"info\"\ntargets = [\"chat\"]\ngroup_wait = \"0s\"\n"
     );
     let mut supervisor = Supervisor::running(&config);
     receiver.wait_for("the crash", |r| r.body.contains("bad crashed"));

@@ -88,7 +88,7 @@ fn pushover(fake: &Fake) -> String {
 
 fn config(target: &str, more: &str) -> String {
     format!(
-        "{CRASHES_TWICE}\n[target.chat]\n{target}\n{FAST}\n{more}\n[[route]]\ntargets = [\"chat\"]\n"
+        "{CRASHES_TWICE}\n[target.chat]\n{target}\n{FAST}\n{more}\n[[route]]\ntargets = [\"chat\"]\ngroup_wait = \"0s\"\n"
     )
 }
 

@@ -20,7 +20,7 @@ fn scripted(answers: Vec<Reply>, taken: Reply) -> Receiver {
 /// One program that crashes once and recovers, told to the chat; what the chat was sent until it took both.
 fn told(target: &str, receiver: &Receiver) -> (Supervisor, Vec<Received>) {
     let config = format!(
-        "{}\n[target.chat]\n{target}\n{FAST}\n[[route]]\ntargets = [\"chat\"]\n",
+        "{}\n[target.chat]\n{target}\n{FAST}\n[[route]]\ntargets = [\"chat\"]\ngroup_wait = \"0s\"\n",
         super::crashes_once("web")
     );
     let supervisor = Supervisor::running(&config);
@@ -124,7 +124,7 @@ fn a_webhook_that_discord_no_longer_knows_is_never_tried_again_and_others_hear_o
     let chat = Receiver::scripted(move |_| answer(404, &gone));
     let ops = Receiver::start();
     let config = format!(
-        "{}{}\n[target.chat]\n{}\n{FAST}\n[[route]]\nmin_severity = \"info\"\nevents = [\"program.crashed\", \"target.*\"]\ntargets = [\"chat\"]\n",
+        "{}{}\n[target.chat]\n{}\n{FAST}\n[[route]]\nmin_severity = \"info\"\nevents = [\"program.crashed\", \"target.*\"]\ntargets = [\"chat\"]\ngroup_wait = \"0s\"\n",
         super::crashes_once("web"),
         crashes_on_demand("db"),
         discord(&chat)
@@ -202,7 +202,7 @@ fn a_webhook_that_slack_has_revoked_is_dead() {
     ] {
         let receiver = Receiver::scripted(move |_| Reply::Status(status, vec![], word.to_owned()));
         let config = format!(
-            "[target.chat]\n{}\n[[route]]\nmin_severity = \"info\"\ntargets = [\"chat\"]\n",
+            "[target.chat]\n{}\n[[route]]\nmin_severity = \"info\"\ntargets = [\"chat\"]\ngroup_wait = \"0s\"\n",
             slack(&receiver)
         );
         let supervisor = Supervisor::running(&config);
@@ -284,7 +284,7 @@ fn a_token_that_telegram_does_not_know_makes_the_target_dead_and_an_answer_witho
     let unknown = json!({ "ok": false, "error_code": 401, "description": "Unauthorized" });
     let receiver = scripted(vec![strange], answer(401, &unknown));
     let config = format!(
-        "[target.chat]\n{}\n[[route]]\nmin_severity = \"info\"\ntargets = [\"chat\"]\n",
+        "[target.chat]\n{}\n[[route]]\nmin_severity = \"info\"\ntargets = [\"chat\"]\ngroup_wait = \"0s\"\n",
         telegram(&receiver)
     );
     let supervisor = Supervisor::running(&config);

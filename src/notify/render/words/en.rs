@@ -18,5 +18,6 @@ pub(super) const WORDS: Words = Words {
     asked_by: "Asked by",
     count: "Count",
     incident: "Incident",
+    likely: "Likely cause",
     file: "(file)",
 };

@@ -18,5 +18,6 @@ pub(super) const WORDS: Words = Words {
     asked_by: "요청",
     count: "개수",
     incident: "장애",
+    likely: "추정 원인",
     file: "(파일)",
 };

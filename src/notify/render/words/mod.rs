@@ -23,6 +23,8 @@ pub(super) struct Words {
     pub(super) asked_by: &'static str,
     pub(super) count: &'static str,
     pub(super) incident: &'static str,
+    /// Why several failed together.
+    pub(super) likely: &'static str,
     /// Behind the name of a file that changed.
     pub(super) file: &'static str,
 }
