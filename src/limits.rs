@@ -1093,3 +1093,26 @@ pub const INCIDENTS_LISTED: usize = 20;
 
 /// Events, deliveries and attempts that are shown of one incident.
 pub const INCIDENT_SHOWN: usize = 2_000;
+/// Pages copied at a step of a backup: 1 MiB, some 300 µs.
+pub const BACKUP_PAGES: i32 = 256;
+
+/// From one step of a backup to the next, so that a disk has time for others.
+pub const BACKUP_PAUSE: Duration = Duration::from_millis(2);
+
+/// What is packed at a step.
+pub const BACKUP_CHUNK: usize = 1 << 20;
+
+/// How hard copies are packed: zstd's default, some 300 MB a second.
+pub const BACKUP_LEVEL: i32 = 3;
+
+/// The first backup of a state directory waits so long, or as long as `store.backup.every` if that is shorter.
+pub const BACKUP_FIRST: Duration = Duration::from_mins(10);
+
+/// A backup that failed is tried again after so long, or after `store.backup.every` if that is shorter.
+pub const BACKUP_RETRY: Duration = Duration::from_mins(15);
+
+/// The shortest `store.backup.every`.
+pub const BACKUP_EVERY_MIN: Duration = Duration::from_secs(1);
+
+/// How long the end waits for a backup to break off.
+pub const BACKUP_END_MAX: Duration = Duration::from_secs(2);

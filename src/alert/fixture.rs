@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::model::backup::BackupSettings;
 use crate::model::language::Language;
 use crate::model::program::ProgramSpec;
 use crate::model::route::RouteSpec;
@@ -55,6 +56,7 @@ pub(crate) fn settings(routes: Vec<RouteSpec>, max_age: MaxAge) -> Settings {
         store: StoreSettings {
             pool: 1,
             durability: Durability::Normal,
+            backup: BackupSettings::NONE,
         },
         checkpoint: CheckpointSettings {
             interval: secs(5),

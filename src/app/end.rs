@@ -35,6 +35,7 @@ use crate::text;
 /// Ends everything, or everything but the programs, and says how that went.
 pub(super) fn end(running: Running, coordinator: Coordinator, by: &str, ending: Ending) -> Ended {
     running.heartbeat.stop();
+    running.backups.stop();
     running.rules.commands().stop();
     let Running {
         settings,
@@ -42,11 +43,13 @@ pub(super) fn end(running: Running, coordinator: Coordinator, by: &str, ending: 
         terminal,
         logs,
         store,
+        backups,
         lock,
         signals,
         failed,
         ..
     } = running;
+    drop(backups);
     let within = settings.supervisor.shutdown_timeout;
     let stopped = Arc::new(Mutex::new(None));
     let supervision = Supervision {

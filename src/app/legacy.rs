@@ -68,6 +68,19 @@ pub(super) fn read(store: &Store, state_dir: &Path) -> Result<Left, StoreError> 
     })
 }
 
+/// Reads it where the database of the last supervisor was lost: only the processes themselves tell what it left.
+pub(super) fn read_lost(store: &Store, state_dir: &Path) -> Result<Left, StoreError> {
+    let mut left = read(store, state_dir)?;
+    if store.was_clean() == Some(false) {
+        return Ok(left);
+    }
+    add_living(&mut left.legacy, store, state_dir)?;
+    if !left.legacy.unfinished.is_empty() {
+        left.legacy.recovered = Some(recovered(store.last_alive(), false));
+    }
+    Ok(left)
+}
+
 /// What runs that did well, or may go on, were made of.
 pub(super) fn earlier(store: &Store) -> Result<Earlier, StoreError> {
     let starts = |runs: Vec<StoredRun>| runs.into_iter().map(|run| run.start).collect();

@@ -17,9 +17,11 @@
 //! | supervisor | supervise | the last handle is dropped |
 //! | control, control-conn | control | `Server::stop` |
 //! | relay | app | the rooms that ring it are gone |
+//! | backup | app | `Backups::stop` |
 //! | config | app | never joined: a disk that hangs may hold it |
 //! | shutdown, stop-… | app, shutdown | the shutdown is over |
 
+mod backup;
 mod changes;
 mod commands;
 mod end;
@@ -36,6 +38,7 @@ mod rule_commands;
 mod rules;
 mod silences;
 mod start;
+mod storage;
 
 use std::ffi::OsString;
 use std::io;
@@ -89,6 +92,18 @@ pub struct RunOptions {
 /// It could not start; nothing was begun.
 pub fn run(loaded: Loaded, definitions: Definitions, how: RunOptions) -> Result<Ended, StartError> {
     Ok(start::start(loaded, definitions, how)?.serve())
+}
+
+/// An error with its causes, on one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
 }
 
 /// The output of one instance, for who follows it from outside of the supervisor.

@@ -240,6 +240,7 @@ fn apply(
         .configure(settings.targets.clone(), name.into());
     running.identity.reloaded(name);
     running.heartbeat.configure(settings.heartbeat.as_ref());
+    running.backups.configure(settings.store.backup);
     running.metrics.watch_host(settings.metrics.interval);
     running.store.keep_raw_for(settings.metrics.retention_raw);
     let (reply, done) = bounded(1);

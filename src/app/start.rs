@@ -8,6 +8,7 @@ use crossbeam::channel::{Receiver, Sender, bounded};
 use parking_lot::Mutex;
 
 use super::RunOptions;
+use super::backup::Backups;
 use super::evidence::{ProgramHints, Witnesses, enrich};
 use super::facts::{Identity, Issues};
 use super::heartbeat::Heartbeat;
@@ -18,6 +19,7 @@ use super::probing;
 use super::relay::{self, Bells, Relay};
 use super::reload::Reloader;
 use super::rules::RuleWatch;
+use super::storage::{self, Opened};
 use crate::cache::{Cache, Key};
 use crate::child::{self, FileLimit};
 use crate::clock;
@@ -42,6 +44,7 @@ use crate::model::settings::Settings;
 use crate::notify::{self, Notify};
 use crate::probe::Probes;
 use crate::signals::{SignalMessage, Signals};
+use crate::store::backup::BackupError;
 use crate::store::lock::{LockError, StateLock};
 use crate::store::{OpenError, Store, StoreError, StoreHealth, StoreOptions, Subject, Wakers};
 use crate::supervise::board::Board;
@@ -62,6 +65,9 @@ pub enum StartError {
     /// The database does not answer.
     #[error("what the last supervisor left cannot be read")]
     Legacy(#[from] StoreError),
+    /// A damaged database is in the way and stays there.
+    #[error("the database is damaged and cannot be set aside")]
+    Backup(#[from] BackupError),
     /// Programs' output would have no place.
     #[error(transparent)]
     Logs(#[from] LogsError),
@@ -106,6 +112,7 @@ pub(super) struct Running {
     /// Taken by who serves.
     pub reloader: Option<Reloader>,
     pub heartbeat: Heartbeat,
+    pub backups: Backups,
 }
 
 /// Starts everything.
@@ -140,6 +147,7 @@ pub(super) fn start(
         idle,
         reloader: Reloader::new(definitions),
         heartbeat,
+        backups: rooms.backups(&ground.settings),
     };
     Ok(begun.with(ground, rooms))
 }
@@ -154,6 +162,7 @@ struct Begun {
     idle: Receiver<Vec<InstanceName>>,
     reloader: Reloader,
     heartbeat: Heartbeat,
+    backups: Backups,
 }
 
 impl Begun {
@@ -211,6 +220,7 @@ impl Begun {
             hints,
             reloader: Some(self.reloader),
             heartbeat: self.heartbeat,
+            backups: self.backups,
         }
     }
 }
@@ -313,9 +323,13 @@ impl Rooms {
         let identity = Identity::new(&settings.supervisor.name, settings.path.clone());
         let (deliveries, deliveries_bell) = bounded(1);
         let (health, health_bell) = bounded(limits::RELAY_INBOX);
-        let store = open_store(settings, deliveries, health)?;
-        let mut left = legacy::read(&store, &settings.supervisor.state_dir)?;
-        store.mark_clean(false)?;
+        let Opened {
+            store,
+            mut left,
+            replaced,
+        } = storage::open(settings, || {
+            open_store(settings, deliveries.clone(), health.clone())
+        })?;
         let (notices, notices_bell) = Notices::new();
         let (logs, found) = start_logs(settings, &store, &ground.terminal, notices.clone())?;
         let holder = Arc::new(HolderKeeper::new(logs.clone()));
@@ -341,6 +355,7 @@ impl Rooms {
             enrich(witnesses, settings.supervisor.state_dir.clone()),
             Box::new(StoreSink(store.clone())),
         )?;
+        storage::tell(&journal, replaced);
         let notify = start_notify(settings, &store, &journal)?;
         let issues = Issues::default();
         let relay = Relay {
@@ -398,6 +413,12 @@ impl Rooms {
         let heartbeat = Heartbeat::new(supervisor.clone(), board, issues);
         heartbeat.configure(settings.heartbeat.as_ref());
         heartbeat
+    }
+
+    fn backups(&self, settings: &Settings) -> Backups {
+        let backups = Backups::new(self.store.clone(), self.issues.clone());
+        backups.configure(settings.store.backup);
+        backups
     }
 
     fn sources(&self, commands: Sender<Command>) -> Sources {

@@ -111,6 +111,10 @@ pub enum Command {
     /// Try notifications out
     #[command(subcommand)]
     Notify(NotifyCommand),
+    /// Copy the database, while it is used or not; the copy is checked, then packed
+    Backup(BackupArgs),
+    /// Put a copy in the place of the database, which is kept under another name; not while a supervisor runs
+    Restore(RestoreArgs),
     /// Receive notifications on this machine and print them
     Inbox(InboxArgs),
     /// The process between a spawn and a program with settings of its own; the supervisor starts it.
@@ -393,6 +397,31 @@ pub struct PurgeArgs {
 fn state(word: &str) -> Result<DeliveryState, String> {
     word.parse()
         .map_err(|()| "write pending, leased, delivered, dead or expired".to_owned())
+}
+
+/// `backup`.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct BackupArgs {
+    /// The file to write, which must not be there [default: one in `backups` in the state directory]
+    #[arg(long, value_name = "FILE")]
+    pub to: Option<PathBuf>,
+    /// One JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `restore`.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct RestoreArgs {
+    /// The copy, or the name of one in `backups` [default: the newest one]
+    #[arg(value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// Show which copies there are, and change nothing
+    #[arg(long, conflicts_with = "file")]
+    pub list: bool,
+    /// With --list: one JSON list
+    #[arg(long, requires = "list")]
+    pub json: bool,
 }
 
 /// `inbox`.

@@ -3,6 +3,7 @@
 
 mod args;
 mod attach;
+mod backup;
 mod connect;
 mod deliveries;
 mod events;
@@ -89,6 +90,8 @@ fn dispatch(args: Args) -> Result<ExitCode, Failure> {
         Command::Targets(asked) => targets::targets(&place, &asked, &mut Out::stdout()),
         Command::Deliveries(asked) => deliveries::deliveries(&place, asked, &mut Out::stdout()),
         Command::Incidents(asked) => incidents::incidents(&place, &asked, &mut Out::stdout()),
+        Command::Backup(asked) => backup::backup(&place, &asked, &mut Out::stdout()),
+        Command::Restore(asked) => backup::restore(&place, &asked, &mut Out::stdout()),
         Command::Inbox(asked) => inbox::inbox(&asked),
     }
     .map(|()| ExitCode::SUCCESS)

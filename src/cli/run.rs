@@ -29,6 +29,7 @@ pub fn run(place: &Place, asked: RunArgs) -> Result<ExitCode, Failure> {
                 StartError::Lock(_)
                 | StartError::Open(_)
                 | StartError::Legacy(_)
+                | StartError::Backup(_)
                 | StartError::Logs(_)
                 | StartError::Metrics(_)
                 | StartError::System(_) => Failure::Failed(text),

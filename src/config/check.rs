@@ -13,6 +13,7 @@ use super::read::{Reader, Typed};
 use super::source::{At, Sources};
 use super::{depends, heartbeat, programs, targets, via};
 use crate::limits;
+use crate::model::backup::{BackupSettings, WhenDamaged};
 use crate::model::event::{EventKind, Severity};
 use crate::model::language::Language;
 use crate::model::name::matches;
@@ -164,6 +165,14 @@ fn store(root: &Fields) -> StoreSettings {
         durability: match root.text("store.durability").as_str() {
             "full" => Durability::Full,
             _ => Durability::Normal,
+        },
+        backup: BackupSettings {
+            every: root.duration("store.backup.every"),
+            keep: root.integer("store.backup.keep"),
+            when_damaged: match root.text("store.when_damaged").as_str() {
+                "restore" => WhenDamaged::Restore,
+                _ => WhenDamaged::BeginAnew,
+            },
         },
     }
 }

@@ -58,7 +58,10 @@ pub fn applicable(old: &Settings, new: Settings) -> Settings {
             queue: old.notify.queue,
             ..new.notify
         },
-        store: old.store.clone(),
+        store: StoreSettings {
+            backup: new.store.backup,
+            ..old.store.clone()
+        },
         checkpoint: old.checkpoint.clone(),
         control: old.control.clone(),
         log: LogSettings {
@@ -137,7 +140,11 @@ fn root(settings: &Settings) -> BTreeMap<&'static str, String> {
         interval,
         retention_raw,
     } = metrics;
-    let StoreSettings { pool, durability } = store;
+    let StoreSettings {
+        pool,
+        durability,
+        backup,
+    } = store;
     let CheckpointSettings {
         interval: checkpoint_interval,
         batch,
@@ -145,7 +152,7 @@ fn root(settings: &Settings) -> BTreeMap<&'static str, String> {
     let ControlSettings { socket } = control;
     let LogSettings { level, format } = log;
     let beats = heartbeat.as_ref();
-    let values: [(&'static str, &dyn std::fmt::Debug); 17] = [
+    let values: [(&'static str, &dyn std::fmt::Debug); 20] = [
         ("supervisor.name", name),
         ("supervisor.state_dir", state_dir),
         ("supervisor.shutdown_timeout", shutdown_timeout),
@@ -154,6 +161,9 @@ fn root(settings: &Settings) -> BTreeMap<&'static str, String> {
         ("metrics.retention.raw", retention_raw),
         ("store.pool", pool),
         ("store.durability", durability),
+        ("store.backup.every", &backup.every),
+        ("store.backup.keep", &backup.keep),
+        ("store.when_damaged", &backup.when_damaged),
         ("checkpoint.interval", checkpoint_interval),
         ("checkpoint.batch", batch),
         ("control.socket", socket),

@@ -289,7 +289,9 @@ pub const KEYS: &[Key] = &[
 
     usual("store.pool", count(64), "4", "Connections that read the database.").fixed(),
     usual("store.durability", words(&["normal", "full"]), r#""normal""#, "What a loss of power may cost: the last commits, or nothing.").fixed(),
-    later("store.backup", "Copies of the database."),
+    usual("store.backup.every", span(limits::BACKUP_EVERY_MIN), r#""1d""#, "From one copy of the database to the next; they are in `backups` in `supervisor.state_dir`."),
+    usual("store.backup.keep", Kind::Integer { min: 0, max: 10_000 }, "7", "The newest copies that stay; with 0 none are made."),
+    usual("store.when_damaged", words(&["begin_anew", "restore"]), r#""begin_anew""#, "What takes the place of a damaged database at the start, which is set aside: an empty one, or the newest good copy."),
 
     usual("checkpoint.interval", span(Duration::from_millis(100)), r#""5s""#, "How often changed state is written.").fixed(),
     usual("checkpoint.batch", count(100_000), "100", "Updates of one transaction.").fixed(),

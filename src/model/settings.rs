@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::backup::BackupSettings;
 use super::heartbeat::HeartbeatSpec;
 use super::language::Language;
 use super::program::ProgramSpec;
@@ -98,6 +99,8 @@ pub struct StoreSettings {
     pub pool: u32,
     /// What a power loss may cost.
     pub durability: Durability,
+    /// Copies of it.
+    pub backup: BackupSettings,
 }
 
 /// What a power loss may cost. A kill -9 costs nothing either way.

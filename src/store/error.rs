@@ -40,6 +40,12 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether the database file is damaged.
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        self.fault() == Some(Fault::Corrupt)
+    }
+
     /// What it says of the storage; `None` when it says nothing about it.
     pub(super) fn fault(&self) -> Option<Fault> {
         match self {

@@ -124,7 +124,7 @@ pub(super) fn check_pages(path: &Path, conn: &Connection) -> Result<(), OpenErro
     })
 }
 
-fn version(path: &Path, conn: &Connection) -> Result<i64, OpenError> {
+pub(super) fn version(path: &Path, conn: &Connection) -> Result<i64, OpenError> {
     conn.pragma_query_value(None, "user_version", |row| row.get(0))
         .map_err(|e| OpenError::sqlite(path, e))
 }

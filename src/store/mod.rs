@@ -4,11 +4,12 @@
 //! - `inbox`: what waits for the writer, bounded (`write`: the critical part). `writer`: the thread. `buffer`, `checkpoint`, `health`:
 //!   what is due, what goes back, what a failure means, all pure.
 //! - `tx`: statements and the transaction guard. `queries`: the statements by subject. `migrate`: the schema.
-//! - `pool`: readers. `retention`: what is old goes. [`lock`]: the state directory.
+//! - `pool`: readers. `retention`: what is old goes. [`lock`]: the state directory. [`backup`]: copies of it all.
 //!
 //! Architecture invariants: SQL text is constant; nobody who hands something over waits for the disk; what
 //! was committed is woken for afterwards, never before.
 
+pub mod backup;
 mod buffer;
 mod checkpoint;
 mod desk;

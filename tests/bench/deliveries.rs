@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use jikimi::clock;
 use jikimi::ids::DeliveryId;
+use jikimi::model::backup::BackupSettings;
 use jikimi::model::delivery::NewDelivery;
 use jikimi::model::event::{Event, EventKind, Severity};
 use jikimi::model::record::Record;
@@ -75,6 +76,7 @@ fn fill(state_dir: &Path, targets: usize) {
         store: StoreSettings {
             pool: 1,
             durability: Durability::Normal,
+            backup: BackupSettings::NONE,
         },
         checkpoint: CheckpointSettings {
             interval: Duration::from_secs(5),

@@ -5,6 +5,7 @@ use std::time::Duration;
 use jikimi::clock;
 use jikimi::ids::RunId;
 use jikimi::limits::STORE_LOGS_BATCH;
+use jikimi::model::backup::BackupSettings;
 use jikimi::model::log::{Level, LogBatch, LogRecord, Stream};
 use jikimi::model::name::InstanceName;
 use jikimi::model::sample::{Figures, Sample};
@@ -32,6 +33,7 @@ fn store(durability: Durability) -> (tempfile::TempDir, Store) {
         store: StoreSettings {
             pool: 4,
             durability,
+            backup: BackupSettings::NONE,
         },
         checkpoint: CheckpointSettings {
             interval: Duration::from_mins(10),

@@ -5,6 +5,7 @@ mod adoption;
 mod after_kill;
 mod attach;
 mod attach_keys;
+mod backups;
 mod commands;
 mod console;
 mod delivery_commands;

@@ -318,27 +318,6 @@ fn damage(database: &Path) {
 }
 
 #[test]
-fn a_damaged_database_is_refused_with_a_sentence_that_says_what_to_do() {
-    let mut sup = Supervisor::running(BUSY);
-    more_restarts(&sup, 1);
-    assert_eq!(sup.stop(), 0);
-    damage(&sup.file(DATABASE));
-    let before = std::fs::read(sup.file(DATABASE)).expect("there");
-    let refused = sup.cli(&["run"]);
-    assert_eq!(refused.status.code(), Some(1));
-    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
-    assert!(said.contains("jikimi.db is damaged"), "{said}");
-    assert!(said.contains("move it aside"), "{said}");
-    assert_eq!(said.lines().count(), 1, "{said}");
-    let after = std::fs::read(sup.file(DATABASE)).expect("there");
-    assert!(before == after, "nothing is touched");
-    std::fs::remove_file(sup.file(DATABASE)).expect("moved aside");
-    sup.start();
-    supervision_goes_on(&sup);
-    assert_eq!(sup.stop(), 0);
-}
-
-#[test]
 fn a_database_damaged_while_it_is_used_ends_nothing() {
     let mut sup = Supervisor::running(BUSY);
     more_restarts(&sup, 1);

@@ -1,5 +1,6 @@
 //! Tests of the room as a whole, on real files.
 
+mod backups;
 mod crash;
 mod faults;
 mod groups;
@@ -21,6 +22,7 @@ use super::{Store, StoreHealth, StoreOptions, Wakers, Write};
 use crate::clock::Wall;
 use crate::ids::{DeliveryId, EventId, IncidentId, RunId};
 use crate::limits;
+use crate::model::backup::BackupSettings;
 use crate::model::delivery::{Claim, NewDelivery, Pick};
 use crate::model::event::{Event, EventKind, Exit, Severity};
 use crate::model::incident::{Condition, Incident, IncidentState};
@@ -44,6 +46,7 @@ fn options() -> StoreOptions {
         store: StoreSettings {
             pool: 2,
             durability: Durability::Normal,
+            backup: BackupSettings::NONE,
         },
         checkpoint: CheckpointSettings {
             interval: Duration::from_hours(1),
