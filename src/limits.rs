@@ -321,8 +321,23 @@ pub const CONTROL_STOP_GRACE: Duration = Duration::from_secs(2);
 /// unread bytes resets the connection and may take the answer with it.
 pub const CONTROL_LINGER: Duration = Duration::from_millis(500);
 
+/// Connections over TCP at once, beside those of the socket.
+pub const HTTP_CONNECTIONS: usize = 64;
+
+/// When a connection that found no room may come again.
+pub const HTTP_RETRY_AFTER_SECONDS: u32 = 2;
+
+/// The shortest token: with letters and digits only it has 95 bits.
+pub const TOKEN_CHARS_MIN: usize = 16;
+
+/// Wrong tokens within [`HTTP_WRONG_WINDOW`] that are told so; the next ones are told to wait.
+pub const HTTP_WRONG_TOKENS: u32 = 20;
+
+/// See there.
+pub const HTTP_WRONG_WINDOW: Duration = Duration::from_mins(1);
+
 /// Commands on their way to the supervisor: one a connection that may send one.
-pub const CONTROL_COMMANDS: usize = 64;
+pub const CONTROL_COMMANDS: usize = 128;
 
 /// How long a command waits for room before the answer is "busy".
 pub const CONTROL_SEND: Duration = Duration::from_secs(1);
@@ -374,7 +389,8 @@ pub const INBOX_CONNECTIONS: usize = 32;
 
 const _: () = assert!(CONSOLE_LINE_BYTES < CONTROL_BODY_BYTES);
 const _: () = assert!(CONTROL_LONG < CONTROL_CONNECTIONS);
-const _: () = assert!(CONTROL_COMMANDS >= CONTROL_CONNECTIONS);
+const _: () = assert!(CONTROL_COMMANDS >= CONTROL_CONNECTIONS + HTTP_CONNECTIONS);
+const _: () = assert!(HTTP_CONNECTIONS <= CONTROL_CONNECTIONS);
 const _: () = assert!(INBOX_CONNECTIONS <= CONTROL_CONNECTIONS);
 const _: () = assert!(CONTROL_SLICE.as_nanos() < CONTROL_STOP_GRACE.as_nanos());
 const _: () = assert!(DELIVERY_WAIT.as_nanos() < CLIENT_TIMEOUT.as_nanos());

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::backup::BackupSettings;
+use crate::model::control::ControlSettings;
 use crate::model::language::Language;
 use crate::model::program::ProgramSpec;
 use crate::model::route::RouteSpec;
 use crate::model::settings::{
-    CheckpointSettings, ControlSettings, Durability, LogFormat, LogSettings, MaxAge,
-    MetricsSettings, NotifySettings, Settings, StoreSettings, SupervisorSettings,
+    CheckpointSettings, Durability, LogFormat, LogSettings, MaxAge, MetricsSettings,
+    NotifySettings, Settings, StoreSettings, SupervisorSettings,
 };
 use crate::model::target::{BreakerPolicy, Discord, ProviderSpec, RatePolicy, TargetSpec, Webhook};
 use crate::model::voice::Voice;
@@ -63,6 +64,8 @@ pub(crate) fn settings(routes: Vec<RouteSpec>, max_age: MaxAge) -> Settings {
             batch: 1,
         },
         control: ControlSettings {
+            http: None,
+            access: crate::model::control::Access::default(),
             socket: PathBuf::from("/run/jikimi.sock"),
         },
         heartbeat: None,

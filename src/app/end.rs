@@ -8,6 +8,7 @@ use std::time::Duration;
 use crossbeam::channel::{after, bounded, select};
 use parking_lot::Mutex;
 
+use super::door::Door;
 use super::ports::HolderKeeper;
 use super::relay;
 use super::rules::RuleWatch;
@@ -61,6 +62,7 @@ pub(super) fn end(running: Running, coordinator: Coordinator, by: &str, ending: 
     let closing = Closing {
         relay: running.relay,
         server: running.server,
+        door: running.door,
         registration: running.registration,
         journal: running.journal.clone(),
         thread: running.journal_thread,
@@ -293,6 +295,7 @@ fn delivering(notify: Notify) -> Step {
 struct Closing {
     relay: relay::Running,
     server: Option<Server>,
+    door: Door,
     registration: Option<Registration>,
     journal: Journal,
     thread: JoinHandle<()>,
@@ -313,6 +316,7 @@ impl Closing {
                 self.relay.stop();
                 drop(self.journal);
                 let _ = self.thread.join();
+                self.door.close();
                 drop((self.registration, self.server));
                 let flushed = self.store.flush(patience / 2);
                 // Said before the writer ends. A program that could not be stopped is the next supervisor's: no

@@ -112,6 +112,7 @@ impl Identity {
             rss_bytes: own.map_or(0, |stat| stat.rss_pages * procfs::page_size()),
             open_files: std::fs::read_dir("/proc/self/fd")
                 .map_or(0, |entries| entries.count() as u64),
+            http: None,
             issues: list,
         }
     }

@@ -16,6 +16,7 @@
 //! | probes, probe-N | probe | `Probes::finish`; a check that hangs is left |
 //! | supervisor | supervise | the last handle is dropped |
 //! | control, control-conn | control | `Server::stop` |
+//! | http, http-conn | control | the same, by `Door::close` |
 //! | relay | app | the rooms that ring it are gone |
 //! | backup | app | `Backups::stop` |
 //! | config | app | never joined: a disk that hangs may hold it |
@@ -24,6 +25,7 @@
 mod backup;
 mod changes;
 mod commands;
+mod door;
 mod end;
 mod evidence;
 mod facts;

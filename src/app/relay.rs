@@ -1,6 +1,6 @@
 //! The thread `relay`: what rooms ring for and what is done on a beat. Carries wake-ups from the store to the
 //! dispatcher, turns faults of the storage into issues and events, starts a lost holder anew, and keeps the
-//! checkpoint. Decides nothing.
+//! checkpoint, and tries a taken port again. Decides nothing.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crossbeam::channel::{Receiver, Sender, bounded, never, select};
 
+use super::door::Door;
 use super::facts::Issues;
 use super::notices::{Notices, Told};
 use super::ports::HolderKeeper;
@@ -36,6 +37,7 @@ pub(super) struct Relay {
     pub board: Arc<Board>,
     pub holder: Arc<HolderKeeper>,
     pub issues: Issues,
+    pub door: Door,
     pub notices: Notices,
     pub interval: Duration,
 }
@@ -91,6 +93,7 @@ impl Relay {
             if now >= beat_at {
                 self.checkpoint(&mut written, now);
                 self.holder.reap();
+                self.door.open();
                 beat_at = now + self.interval;
             }
             if now >= expire_at {

@@ -239,6 +239,7 @@ fn apply(
         .notify
         .configure(settings.targets.clone(), name.into());
     running.identity.reloaded(name);
+    running.door.configure(&settings.control);
     running.heartbeat.configure(settings.heartbeat.as_ref());
     running.backups.configure(settings.store.backup);
     running.metrics.watch_host(settings.metrics.interval);

@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 
 use super::RunOptions;
 use super::backup::Backups;
+use super::door::Door;
 use super::evidence::{ProgramHints, Witnesses, enrich};
 use super::facts::{Identity, Issues};
 use super::heartbeat::Heartbeat;
@@ -29,7 +30,7 @@ use crate::control::deliveries::WorkerLine;
 use crate::control::handler::Api;
 use crate::control::registry::{Entry, Places, Registration};
 use crate::control::server::{Bounds, Server};
-use crate::control::sources::Sources;
+use crate::control::sources::{Sources, SupervisorFacts};
 use crate::fetch::Client;
 use crate::journal::Journal;
 use crate::journal::evidence::OutOfMemory;
@@ -101,6 +102,7 @@ pub(super) struct Running {
     pub relay: relay::Running,
     pub commands: Receiver<Command>,
     pub server: Option<Server>,
+    pub door: Door,
     pub registration: Option<Registration>,
     pub lock: StateLock,
     /// All work is done; these failed. Never, unless that is to be the end.
@@ -132,7 +134,7 @@ pub(super) fn start(
     rooms.identity.scanned(definitions.counts());
     let sources = rooms.sources(orders);
     let heartbeat = rooms.heartbeat(&ground.settings, &supervisor);
-    let (server, registration) = open_control(&ground.settings, sources, &rooms.issues);
+    let (server, registration) = open_control(&ground.settings, sources, &rooms);
     log::info!(
         "{} supervises {} instances; Ctrl-C stops everything",
         ground.settings.supervisor.name,
@@ -189,6 +191,7 @@ impl Begun {
             relay,
             identity,
             hints,
+            door,
             ..
         } = rooms;
         Running {
@@ -212,6 +215,7 @@ impl Begun {
             relay,
             commands: self.commands,
             server: self.server,
+            door,
             registration: self.registration,
             lock,
             idle: self.idle,
@@ -312,6 +316,7 @@ struct Rooms {
     signs: Signs,
     probes: Arc<Probes>,
     issues: Issues,
+    door: Door,
     relay: relay::Running,
     identity: Identity,
     hints: ProgramHints,
@@ -358,7 +363,9 @@ impl Rooms {
         storage::tell(&journal, replaced);
         let notify = start_notify(settings, &store, &journal)?;
         let issues = Issues::default();
+        let door = Door::new(&settings.control, issues.clone());
         let relay = Relay {
+            door: door.clone(),
             journal: journal.clone(),
             waker: notify.waker(),
             store: store.clone(),
@@ -389,6 +396,7 @@ impl Rooms {
             signs,
             probes,
             issues,
+            door,
             relay,
             identity,
             hints,
@@ -429,10 +437,11 @@ impl Rooms {
             self.store.clone(),
         );
         let (cache, known) = (Cache::default(), Mutex::new(Arc::default()));
-        let (identity, issues, health) = (
+        let (identity, issues, health, door) = (
             self.identity.clone(),
             self.issues.clone(),
             self.store.clone(),
+            self.door.clone(),
         );
         Sources {
             board: Arc::clone(&self.board),
@@ -451,7 +460,10 @@ impl Rooms {
                 let counts = Arc::clone(&*known.lock());
                 board.targets_with(|name| counts.get(name).copied().unwrap_or_default())
             }),
-            facts: Arc::new(move || identity.facts(&issues, &health)),
+            facts: Arc::new(move || SupervisorFacts {
+                http: door.address(),
+                ..identity.facts(&issues, &health)
+            }),
             store: Arc::new(self.store.clone()),
             deliveries: Arc::new(self.store.clone()),
             incidents: Arc::new(self.store.clone()),
@@ -564,16 +576,18 @@ fn start_notify(
 fn open_control(
     settings: &Settings,
     sources: Sources,
-    issues: &Issues,
+    rooms: &Rooms,
 ) -> (Option<Server>, Option<Registration>) {
+    let api = Arc::new(Api::new(sources));
+    rooms.door.begin(Arc::clone(&api));
     let socket = &settings.control.socket;
-    let server = Listener::unix(socket)
-        .and_then(|listener| Server::start(listener, Bounds::CONTROL, Arc::new(Api::new(sources))));
+    let server =
+        Listener::unix(socket).and_then(|listener| Server::start(listener, Bounds::CONTROL, api));
     let server = match server {
         Ok(server) => server,
         Err(error) => {
             log::error!("no control socket: {error}");
-            issues.set("control", Some(error.to_string()));
+            rooms.issues.set("control", Some(error.to_string()));
             return (None, None);
         }
     };

@@ -237,6 +237,7 @@ mod tests {
                 threads: 12,
                 rss_bytes: 1,
                 open_files: 1,
+                http: None,
                 health: SupervisorHealth::Degraded,
                 issues: vec!["the disk is full".to_owned()],
             },

@@ -11,7 +11,7 @@ use super::fields::{Block, Document, Fields};
 use super::load::{Gathered, known_names};
 use super::read::{Reader, Typed};
 use super::source::{At, Sources};
-use super::{depends, heartbeat, programs, targets, via};
+use super::{control, depends, heartbeat, programs, targets, via};
 use crate::limits;
 use crate::model::backup::{BackupSettings, WhenDamaged};
 use crate::model::event::{EventKind, Severity};
@@ -20,15 +20,14 @@ use crate::model::name::matches;
 use crate::model::program::ProgramSpec;
 use crate::model::route::RouteSpec;
 use crate::model::settings::{
-    CheckpointSettings, ControlSettings, Durability, LogFormat, LogSettings, MaxAge,
-    MetricsSettings, NotifySettings, Settings, StoreSettings, SupervisorSettings,
+    CheckpointSettings, Durability, LogFormat, LogSettings, MaxAge, MetricsSettings,
+    NotifySettings, Settings, StoreSettings, SupervisorSettings,
 };
 use crate::model::target::TargetSpec;
 use crate::text;
 
 /// The name of the state directory, beside the main file, when none is configured.
 const STATE_DIR: &str = ".jikimi";
-const SOCKET_NAME: &str = "jikimi.sock";
 
 /// What came out: settings, unless something is wrong, and what is odd.
 pub(super) struct Checked {
@@ -72,7 +71,7 @@ pub(super) fn check(path: &Path, env: &Env, gathered: &Gathered) -> Checked {
         .collect();
     unused(&mut odd, document);
     let supervisor = supervisor(root, env, &path);
-    let control = control(&mut reader, root, &supervisor);
+    let control = control::control((&mut reader, &mut odd), root, &supervisor);
     let heartbeat = heartbeat::heartbeat(&mut odd, root);
     let settings = Settings {
         path,
@@ -112,28 +111,6 @@ fn supervisor(root: &Fields, env: &Env, main: &Path) -> SupervisorSettings {
         state_dir: state_dir(root, main).unwrap_or_else(|| main.join(STATE_DIR)),
         shutdown_timeout: root.duration("supervisor.shutdown_timeout"),
     }
-}
-
-fn control(
-    reader: &mut Reader<'_>,
-    root: &Fields,
-    supervisor: &SupervisorSettings,
-) -> ControlSettings {
-    const KEY: &str = "control.socket";
-    let socket = root.path_or(KEY, || supervisor.state_dir.join(SOCKET_NAME));
-    let bytes = socket.as_os_str().len();
-    let max = limits::SOCKET_PATH_BYTES_MAX;
-    if bytes > max {
-        let (key, at) = match (root.place(KEY), root.place("supervisor.state_dir")) {
-            (Some(at), _) => (KEY, at),
-            (None, Some(at)) => ("supervisor.state_dir", at),
-            (None, None) => ("supervisor.state_dir", Sources::start()),
-        };
-        let what =
-            format!("the path of the socket has {bytes} bytes, {max} at the most are possible");
-        reader.fault(at, key, wrong(what, "choose a shorter path"));
-    }
-    ControlSettings { socket }
 }
 
 fn notify(reader: &mut Reader<'_>, root: &Fields) -> NotifySettings {

@@ -15,6 +15,7 @@ mod accounts;
 mod announce;
 mod chats;
 mod check;
+mod control;
 mod depends;
 pub mod env;
 mod env_file;

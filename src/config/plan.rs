@@ -6,13 +6,14 @@ use std::sync::Arc;
 
 use super::keys::OnChange;
 use super::table::KEYS;
+use crate::model::control::{Access, ControlSettings};
 use crate::model::fingerprint::{live_keys, restart_keys};
 use crate::model::name::InstanceName;
 use crate::model::program::ProgramSpec;
 use crate::model::reload::{Plan, Step, StepAction, StepKind, because};
 use crate::model::settings::{
-    CheckpointSettings, ControlSettings, LogSettings, MaxAge, MetricsSettings, NotifySettings,
-    Settings, StoreSettings, SupervisorSettings,
+    CheckpointSettings, LogSettings, MaxAge, MetricsSettings, NotifySettings, Settings,
+    StoreSettings, SupervisorSettings,
 };
 use crate::model::status::PhaseName;
 use crate::model::target::{Part, ProviderSpec, TargetSpec};
@@ -63,7 +64,10 @@ pub fn applicable(old: &Settings, new: Settings) -> Settings {
             ..old.store.clone()
         },
         checkpoint: old.checkpoint.clone(),
-        control: old.control.clone(),
+        control: ControlSettings {
+            access: new.control.access,
+            ..old.control.clone()
+        },
         log: LogSettings {
             format: old.log.format,
             ..new.log
@@ -149,10 +153,18 @@ fn root(settings: &Settings) -> BTreeMap<&'static str, String> {
         interval: checkpoint_interval,
         batch,
     } = checkpoint;
-    let ControlSettings { socket } = control;
+    let ControlSettings {
+        socket,
+        http,
+        access: Access {
+            token,
+            read_token,
+            hosts,
+        },
+    } = control;
     let LogSettings { level, format } = log;
     let beats = heartbeat.as_ref();
-    let values: [(&'static str, &dyn std::fmt::Debug); 20] = [
+    let values: [(&'static str, &dyn std::fmt::Debug); 23] = [
         ("supervisor.name", name),
         ("supervisor.state_dir", state_dir),
         ("supervisor.shutdown_timeout", shutdown_timeout),
@@ -167,6 +179,10 @@ fn root(settings: &Settings) -> BTreeMap<&'static str, String> {
         ("checkpoint.interval", checkpoint_interval),
         ("checkpoint.batch", batch),
         ("control.socket", socket),
+        ("control.http", http),
+        ("control.token", &token.as_ref().map(digest)),
+        ("control.read_token", &read_token.as_ref().map(digest)),
+        ("control.hosts", hosts),
         ("heartbeat.url", &beats.map(|h| digest(&h.url))),
         ("heartbeat.interval", &beats.map(|h| h.interval)),
         ("heartbeat.timeout", &beats.map(|h| h.timeout)),

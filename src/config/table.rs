@@ -297,9 +297,10 @@ pub const KEYS: &[Key] = &[
     usual("checkpoint.batch", count(100_000), "100", "Updates of one transaction.").fixed(),
 
     now("control.socket", Kind::Path, r#"".jikimi/jikimi.sock""#, "Where commands reach the supervisor; 107 bytes at the most.").or("`jikimi.sock` in `supervisor.state_dir`").fixed(),
-    later("control.http", "An HTTP address."),
-    later("control.token", "Who may use it."),
-    later("control.read_token", "Who may look."),
+    now("control.http", Kind::Text, r#""127.0.0.1:9110""#, "The address where it answers over HTTP as well; beyond this machine only with a token. With port 0 `status` says which one it has.").or("nowhere").fixed(),
+    now("control.token", Kind::Token, r#""${JIKIMI_TOKEN}""#, "Lets its holder do everything over HTTP; 16 characters at least. Without one HTTP is for reading."),
+    now("control.read_token", Kind::Token, r#""${JIKIMI_READ_TOKEN}""#, "Lets its holder read."),
+    now("control.hosts", Kind::Texts, r#"["box.example.org"]"#, "Names under which it may be asked over HTTP, besides `localhost` and addresses.").or("none"),
     later("control.supervisord", "Speaks to supervisorctl."),
 
     now("heartbeat.url", Kind::SecretUrl, r#""${HEARTBEAT_URL}""#, "Who is given a sign of life at an interval, and raises the alarm when none comes.").or("nobody"),

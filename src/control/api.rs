@@ -57,6 +57,9 @@ pub struct SupervisorStatus {
     pub rss_bytes: u64,
     /// Its open file descriptors.
     pub open_files: u64,
+    /// Where it answers over TCP, while it does.
+    #[serde(default)]
+    pub http: Option<String>,
     /// How it does.
     pub health: SupervisorHealth,
     /// What is wrong, a sentence each.
@@ -267,6 +270,7 @@ fn supervisor(facts: SupervisorFacts, now: Mono) -> SupervisorStatus {
         threads: facts.threads,
         rss_bytes: facts.rss_bytes,
         open_files: facts.open_files,
+        http: facts.http.map(|address| address.to_string()),
         health: if facts.issues.is_empty() {
             SupervisorHealth::Healthy
         } else {

@@ -1,4 +1,4 @@
-//! The control socket: what people and tools see of a running supervisor, and the commands they give it.
+//! The control socket, and the same over TCP behind a gate: what people and tools see of a running supervisor, and the commands they give it.
 //!
 //! Architecture invariant: this room reads (the board, samples, the store) and sends a [`Command`]; it never
 //! touches an instance itself, so a client that hangs cannot hold supervision.
@@ -11,6 +11,7 @@ pub mod conn;
 pub mod deliveries;
 pub mod discover;
 pub mod explain;
+pub mod gate;
 pub mod handler;
 pub mod http;
 pub mod incidents;
@@ -24,6 +25,8 @@ pub mod silences;
 pub mod sources;
 mod stored;
 
+#[cfg(test)]
+mod fuzz_tests;
 #[cfg(test)]
 mod tests;
 

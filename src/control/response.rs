@@ -20,6 +20,8 @@ pub struct Problem {
     pub extra: Map<String, Value>,
     /// The methods that would do, with a 405.
     pub allow: Option<&'static str>,
+    /// More headers of the answer.
+    pub headers: Vec<(&'static str, String)>,
 }
 
 impl Problem {
@@ -30,7 +32,15 @@ impl Problem {
             detail: detail.into(),
             extra: Map::new(),
             allow: None,
+            headers: Vec::new(),
         }
+    }
+
+    /// The same with this header.
+    #[must_use]
+    pub fn header(mut self, name: &'static str, value: String) -> Self {
+        self.headers.push((name, value));
+        self
     }
 
     /// The same with the key `key`.
@@ -61,6 +71,8 @@ pub struct Response {
     pub content_type: &'static str,
     /// The methods that would do, with a 405.
     pub allow: Option<&'static str>,
+    /// More headers.
+    pub headers: Vec<(&'static str, String)>,
     /// What follows the headers.
     pub body: Body,
 }
@@ -88,6 +100,7 @@ impl Response {
             status,
             content_type,
             allow: None,
+            headers: Vec::new(),
             body: Body::Bytes(bytes),
         }
     }
@@ -98,6 +111,7 @@ impl Response {
             status: 200,
             content_type: "text/event-stream",
             allow: None,
+            headers: Vec::new(),
             body: Body::Stream(body),
         }
     }
@@ -122,6 +136,9 @@ impl Response {
         if let Some(allow) = self.allow {
             lines.push(format!("Allow: {allow}"));
         }
+        for (name, value) in &self.headers {
+            lines.push(format!("{name}: {value}"));
+        }
         // 204 must not say a length (RFC 9110 section 8.6).
         if self.status != 204 {
             lines.push(format!("Content-Type: {}", self.content_type));
@@ -129,6 +146,7 @@ impl Response {
                 lines.push(format!("Content-Length: {}", bytes.len()));
             }
         }
+        lines.push("X-Content-Type-Options: nosniff".to_owned());
         lines.push("Cache-Control: no-store\r\nConnection: close\r\n\r\n".to_owned());
         lines.join("\r\n").into_bytes()
     }
@@ -144,6 +162,7 @@ impl From<Problem> for Response {
         let bytes = Value::Object(object).to_string().into_bytes();
         Self {
             allow: problem.allow,
+            headers: problem.headers,
             ..Self::bytes(problem.status, "application/problem+json", bytes)
         }
     }
@@ -159,10 +178,12 @@ fn reason(status: u16) -> &'static str {
         403 => "Forbidden",
         404 => "Not Found",
         405 => "Method Not Allowed",
+        409 => "Conflict",
         408 => "Request Timeout",
         411 => "Length Required",
         413 => "Content Too Large",
         422 => "Unprocessable Content",
+        429 => "Too Many Requests",
         431 => "Request Header Fields Too Large",
         503 => "Service Unavailable",
         _ => "Internal Server Error",

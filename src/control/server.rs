@@ -92,6 +92,13 @@ impl Bounds {
         request: limits::CONTROL_REQUEST,
         body_bytes: limits::CONTROL_BODY_BYTES,
     };
+
+    /// Those of the same over TCP.
+    pub const HTTP: Self = Self {
+        thread: "http",
+        connections: limits::HTTP_CONNECTIONS,
+        ..Self::CONTROL
+    };
 }
 
 struct Shared {
@@ -180,7 +187,7 @@ impl Drop for Server {
 struct Live {
     id: u64,
     conn: Arc<Conn>,
-    /// The request has not arrived whole: this one may be cut to make room.
+    /// The request has not arrived whole, so this one may be cut to make room. Who takes it down writes the answer.
     reading: Arc<AtomicBool>,
     thread: JoinHandle<()>,
 }
@@ -290,9 +297,13 @@ impl Acceptor {
     /// Cuts the oldest connection that has not sent its request, so that a pile of half requests does not keep
     /// real ones out.
     fn make_room(&mut self) -> bool {
-        let idle = self.live.iter().find(|l| l.reading.load(Ordering::SeqCst));
+        // Whoever takes the flag down answers.
+        let idle = self
+            .live
+            .iter()
+            .find(|l| l.reading.swap(false, Ordering::SeqCst));
         if let Some(idle) = idle {
-            idle.conn.shutdown(Shutdown::Both);
+            refuse(&idle.conn, "another connection needed the room");
         }
         // Without an idle one somebody may still be about to finish.
         let patience = match idle {
@@ -332,7 +343,9 @@ impl Acceptor {
 
 /// An answer from the accepting thread: one short write into an empty socket buffer, which cannot block.
 fn refuse(conn: &Conn, why: &str) {
-    let _ = Response::from(Problem::new(503, why)).write(conn);
+    let wait = limits::HTTP_RETRY_AFTER_SECONDS.to_string();
+    let problem = Problem::new(503, why).header("Retry-After", wait);
+    let _ = Response::from(problem).write(conn);
     conn.shutdown(Shutdown::Both);
 }
 
@@ -347,7 +360,12 @@ struct Connection {
 
 impl Connection {
     fn run(self) {
-        let (response, whole) = match self.read() {
+        let read = self.read();
+        if !self.reading.swap(false, Ordering::SeqCst) {
+            // It was cut, and told so.
+            return;
+        }
+        let (response, whole) = match read {
             Ok(request) => (self.answer(&request), true),
             Err(ReadError::Bad(problem)) => (problem.into(), false),
             Err(ReadError::Gone(_)) => return,
@@ -371,7 +389,6 @@ impl Connection {
     }
 
     fn answer(&self, request: &Request) -> Response {
-        self.reading.store(false, Ordering::SeqCst);
         let call = Call {
             peer: self.conn.peer(),
             conn: Arc::clone(&self.conn),

@@ -74,6 +74,8 @@ pub struct SupervisorFacts {
     pub rss_bytes: u64,
     /// Its open file descriptors.
     pub open_files: u64,
+    /// Where it answers over TCP.
+    pub http: Option<std::net::SocketAddr>,
     /// What is wrong with it, a sentence each; empty is healthy.
     pub issues: Vec<String>,
 }

@@ -6,6 +6,7 @@ pub mod clues;
 pub mod command;
 pub mod console;
 pub mod deed;
+pub mod control;
 pub mod delivery;
 pub mod ends;
 pub mod event;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::backup::BackupSettings;
+use super::control::ControlSettings;
 use super::heartbeat::HeartbeatSpec;
 use super::language::Language;
 use super::program::ProgramSpec;
@@ -119,13 +120,6 @@ pub struct CheckpointSettings {
     pub interval: Duration,
     /// Updates a batch.
     pub batch: usize,
-}
-
-/// `[control]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ControlSettings {
-    /// The socket, absolute; at most 107 bytes.
-    pub socket: PathBuf,
 }
 
 /// `[log]`.

@@ -14,6 +14,7 @@ mod explain;
 mod first_run;
 mod health;
 mod heartbeat;
+mod http;
 mod incidents;
 mod live_probes;
 mod log_lines;

@@ -42,6 +42,8 @@ pub(super) fn example_place(text: &str) -> Place {
         ("TELEGRAM_TOKEN", "123:S3CRETc"),
         ("WEBHOOK_SECRET", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"),
         ("WEBHOOK_TOKEN", "S3CRETd"),
+        ("JIKIMI_TOKEN", "S3CRETp-0123456789"),
+        ("JIKIMI_READ_TOKEN", "S3CRETq-0123456789"),
         ("HEARTBEAT_URL", "https://hc-ping.com/S3CRETz"),
         ("NTFY_TOPIC", "S3CRETe"),
         ("NTFY_TOKEN", "tk_S3CRETf"),

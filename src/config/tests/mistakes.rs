@@ -411,8 +411,14 @@ const ELSEWHERE: &str = r#"
     1:2: programs: unknown key: jikimi calls it "program"
 [progam.web] | command = "x"
     1:2: progam: unknown key: did you mean "program"?
-[control] | http = "127.0.0.1:1"
-    2:1: control.http: not available in this version: leave it out
+[control] | supervisord = true
+    2:1: control.supervisord: not available in this version: leave it out
+[control] | http = "example.org:80"
+    2:8: control.http: it is not an address of this machine with a port: for example "127.0.0.1:9110" or "[::1]:9110"
+[control] | http = "0.0.0.0:80"
+    2:8: control.http: others could reach it there, and everybody may read without a token: give control.token or control.read_token, or listen on 127.0.0.1
+[control] | token = "short"
+    2:9: control.token: it is so short that it could be guessed: 16 characters at the least, as `openssl rand -hex 24` makes them
 [cache] | entries = 1
     1:2: cache: not available in this version: leave it out
 [[maintenance]] | x = 1
