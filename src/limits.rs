@@ -1132,3 +1132,18 @@ pub const BACKUP_EVERY_MIN: Duration = Duration::from_secs(1);
 
 /// How long the end waits for a backup to break off.
 pub const BACKUP_END_MAX: Duration = Duration::from_secs(2);
+// import.
+
+/// Values in one file of another supervisor, aliases counted as often as they are used.
+pub const IMPORT_NODES: usize = 100_000;
+
+/// Values within values there.
+pub const IMPORT_DEPTH: usize = 64;
+
+// The command line.
+
+/// `status --watch` shows the figures anew this often when nothing happens.
+pub const STATUS_WATCH: Duration = Duration::from_secs(1);
+
+/// One word that something has happened is enough.
+pub const STATUS_WAKES: usize = 1;

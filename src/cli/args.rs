@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
+use super::args_tools::{CompletionsArgs, ImportCommand, ManArgs, StatusArgs};
 use crate::clock::Wall;
 use crate::model::delivery::DeliveryState;
 use crate::text;
@@ -33,11 +34,7 @@ pub enum Command {
     /// Say whether the configuration is right, and everything that is not
     Check,
     /// Show the programs, the targets and the supervisor
-    Status {
-        /// One JSON object
-        #[arg(long)]
-        json: bool,
-    },
+    Status(StatusArgs),
     /// Show what happened
     Events(EventsArgs),
     /// Tell why programs ended and restarted, newest first, and what pattern there is in it
@@ -117,6 +114,13 @@ pub enum Command {
     Restore(RestoreArgs),
     /// Receive notifications on this machine and print them
     Inbox(InboxArgs),
+    /// Print the configuration of another supervisor as ours, and what could not be carried over
+    #[command(subcommand)]
+    Import(ImportCommand),
+    /// Print the script that completes a command line in bash, zsh or fish
+    Completions(CompletionsArgs),
+    /// Print the manual page, or write the pages of all commands into a folder
+    Man(ManArgs),
     /// The process between a spawn and a program with settings of its own; the supervisor starts it.
     #[command(name = "__exec", hide = true)]
     Exec,

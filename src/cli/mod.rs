@@ -2,6 +2,7 @@
 //! those of `inbox` and the one that waits for an answer.
 
 mod args;
+mod args_tools;
 mod attach;
 mod backup;
 mod connect;
@@ -9,6 +10,7 @@ mod deliveries;
 mod events;
 mod explain;
 mod format;
+mod import;
 mod inbox;
 mod incidents;
 mod notify;
@@ -16,6 +18,7 @@ mod output;
 mod reload;
 mod render;
 mod run;
+mod shells;
 mod silence;
 mod status;
 mod stored;
@@ -24,6 +27,7 @@ mod targets;
 mod upgrade;
 mod verbs;
 mod waiting;
+mod watch;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
@@ -65,7 +69,7 @@ fn dispatch(args: Args) -> Result<ExitCode, Failure> {
         Command::Exec => return Ok(crate::app::exec()),
         Command::Holder { arguments } => return Ok(crate::app::holder(&arguments)),
         Command::Check => run::check(&place, &mut Out::stdout()),
-        Command::Status { json } => status::status(&place, json, &mut Out::stdout()),
+        Command::Status(asked) => status::status(&place, asked, &mut Out::stdout()),
         Command::Events(asked) => events::events(&place, &asked, &mut Out::stdout()),
         Command::Explain(asked) => explain::explain(&place, &asked, &mut Out::stdout()),
         Command::Start(asked) => verbs::verb(&place, verbs::START, &asked),
@@ -93,6 +97,9 @@ fn dispatch(args: Args) -> Result<ExitCode, Failure> {
         Command::Backup(asked) => backup::backup(&place, &asked, &mut Out::stdout()),
         Command::Restore(asked) => backup::restore(&place, &asked, &mut Out::stdout()),
         Command::Inbox(asked) => inbox::inbox(&asked),
+        Command::Import(what) => import::import(&place, &what, &mut Out::stdout()),
+        Command::Completions(asked) => shells::completions(asked.shell, &mut Out::stdout()),
+        Command::Man(asked) => shells::man(asked.folder.as_deref(), &mut Out::stdout()),
     }
     .map(|()| ExitCode::SUCCESS)
 }
@@ -117,7 +124,7 @@ mod tests {
         ] {
             let args = Args::try_parse_from(line).expect("a good line");
             assert_eq!(args.config.as_deref(), Some("a.toml".as_ref()), "{line:?}");
-            assert!(matches!(args.command, Command::Status { json: true }));
+            assert!(matches!(args.command, Command::Status(asked) if asked.json));
         }
         let nested = ["jikimi", "notify", "test", "ops", "--config", "a.toml"];
         let args = Args::try_parse_from(nested).expect("a good line");

@@ -210,6 +210,16 @@ pub fn stderr_width() -> Option<usize> {
     width_of(io::stderr())
 }
 
+/// Rows of the terminal that standard output is; none when it is none.
+pub fn screen_rows() -> Option<usize> {
+    let stdout = io::stdout();
+    if !stdout.is_terminal() {
+        return None;
+    }
+    let size = rustix::termios::tcgetwinsize(stdout).ok()?;
+    (size.ws_row > 0).then_some(usize::from(size.ws_row))
+}
+
 fn width_of(fd: impl std::os::fd::AsFd) -> Option<usize> {
     let size = rustix::termios::tcgetwinsize(fd).ok()?;
     // A serial line says 0 columns.

@@ -51,7 +51,7 @@ pub fn check(place: &Place, out: &mut Out) -> Result<(), Failure> {
     ))
 }
 
-fn count(n: usize, noun: &str) -> String {
+pub(super) fn count(n: usize, noun: &str) -> String {
     match n {
         1 => format!("1 {noun}"),
         n => format!("{n} {noun}s"),

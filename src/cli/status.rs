@@ -1,10 +1,12 @@
 //! `status`: one object for machines, tables for people.
 
+use super::args_tools::StatusArgs;
 use super::connect::Place;
 use super::format::{seconds, when};
 use super::output::{Failure, Out, Style};
 use super::silence;
 use super::table::{Cell, Column, Kind, Paint, fit, table};
+use super::watch;
 use crate::clock::{Wall, wall};
 use crate::control::api::{ProgramStatus, Status, SupervisorHealth, SupervisorStatus};
 use crate::model::status::{Health, PhaseName};
@@ -12,14 +14,24 @@ use crate::model::target::{TargetState, TargetView};
 use crate::text;
 
 /// `jikimi status`.
-pub fn status(place: &Place, json: bool, out: &mut Out) -> Result<(), Failure> {
+pub fn status(place: &Place, asked: StatusArgs, out: &mut Out) -> Result<(), Failure> {
+    if asked.watch {
+        return watch::watch(place, |client, out| {
+            let status: Status = client.get("/api/v1/status")?;
+            Ok(render(&status, wall(), out.style))
+        });
+    }
     let client = place.client()?;
-    if json {
+    if asked.json {
         // As it came: keys that a newer supervisor adds are not lost.
         let raw: serde_json::Value = client.get("/api/v1/status")?;
         return out.line(&raw.to_string());
     }
     let status: Status = client.get("/api/v1/status")?;
+    if asked.names {
+        let mut names = status.programs.iter().map(|p| p.name.to_string());
+        return names.try_for_each(|name| out.line(&name));
+    }
     for line in render(&status, wall(), out.style) {
         out.line(&line)?;
     }

@@ -24,6 +24,7 @@ pub mod fault;
 mod fields;
 mod files;
 mod heartbeat;
+pub mod import;
 pub mod keys;
 mod lists;
 mod load;

@@ -164,7 +164,7 @@ fn root(settings: &Settings) -> BTreeMap<&'static str, String> {
     } = control;
     let LogSettings { level, format } = log;
     let beats = heartbeat.as_ref();
-    let values: [(&'static str, &dyn std::fmt::Debug); 23] = [
+    let values: [(&'static str, &dyn std::fmt::Debug); 24] = [
         ("supervisor.name", name),
         ("supervisor.state_dir", state_dir),
         ("supervisor.shutdown_timeout", shutdown_timeout),
