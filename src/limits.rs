@@ -1147,3 +1147,75 @@ pub const STATUS_WATCH: Duration = Duration::from_secs(1);
 
 /// One word that something has happened is enough.
 pub const STATUS_WAKES: usize = 1;
+// Packed samples.
+
+/// Rows of a chunk: an hour at ten a second.
+pub const CHUNK_ROWS_MAX: usize = 40_000;
+
+/// Figures of a chunk; a candle has eight columns for each.
+pub const CHUNK_COLUMNS_MAX: usize = 2_048;
+
+/// No chunk reaches further from its first row to its last, so that few are looked through for those of a time.
+pub const CHUNK_SPAN_MAX: Duration = Duration::from_hours(24);
+
+/// An hour is packed so long after its end: samples are written behind, later still on a full disk.
+pub const PACK_LAG: Duration = Duration::from_mins(5);
+
+/// Rows that are read to be packed at a time, about 8 MB; an hour of more becomes several chunks each.
+pub const PACK_ROWS: usize = 50_000;
+
+/// Samples of one run that are packed in one transaction: some 20 ms of the writer's time.
+pub const PACK_ROWS_PER_COMMIT: usize = 2_000;
+
+/// After a fault of the database, or without anything to pack, it is looked again so much later.
+pub const PACK_RETRY: Duration = Duration::from_mins(10);
+
+/// How long the end waits for the thread that packs.
+pub const PACK_END_MAX: Duration = Duration::from_secs(2);
+
+/// The lengths of candles in seconds.
+pub const CANDLE_FRAMES: [i64; 5] = [60, 300, 900, 3_600, 86_400];
+
+/// Candles of a minute are kept no longer: later nobody looks at a minute.
+pub const CANDLES_MINUTE_KEPT: Duration = Duration::from_hours(60 * 24);
+
+/// Candles of five minutes are kept no longer.
+pub const CANDLES_FIVE_KEPT: Duration = Duration::from_hours(180 * 24);
+
+/// Candles of a quarter of an hour are kept no longer.
+pub const CANDLES_QUARTER_KEPT: Duration = Duration::from_hours(365 * 24);
+
+/// Samples in rows are kept at least so long: by then they are packed.
+pub const RAW_KEPT_MIN: Duration = Duration::from_hours(3);
+
+/// Samples one answer gives; of more, candles are given.
+pub const HISTORY_ROWS_MAX: usize = 50_000;
+
+/// The longest stretch that is answered sample by sample without being asked for.
+pub const HISTORY_FULL_MAX: Duration = Duration::from_hours(26);
+
+/// Candles one answer gives where their length was left to us.
+pub const HISTORY_CANDLES_MAX: i64 = 10_000;
+
+/// Samples further apart than so many usual distances have a gap between them.
+pub const HISTORY_GAP: f64 = 2.5;
+
+/// Gaps that an answer names; the rest is in its ratio.
+pub const HISTORY_GAPS_MAX: usize = 1_000;
+
+/// Runs whose figures an answer sums up, the latest ones.
+pub const HISTORY_RUNS: usize = 50;
+
+const _: () = assert!(PACK_ROWS_PER_COMMIT <= CHUNK_ROWS_MAX && PACK_ROWS <= STORE_READ_ROWS);
+
+/// What `metrics` shows when nothing is said.
+pub const METRICS_RANGE: Duration = Duration::from_hours(1);
+
+/// Columns of a plot where there is no terminal.
+pub const METRICS_WIDTH: usize = 80;
+
+/// Lines of a plot.
+pub const METRICS_HEIGHT: usize = 6;
+
+/// Runs that `metrics` sums up for people, the latest ones; `--json` has more.
+pub const METRICS_RUNS_SHOWN: usize = 5;

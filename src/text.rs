@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-/// Reads `500ms`, `10s`, `5m`, `2h`, `1d`, with a fraction if need be (`1.5s`). No unit is no duration.
+/// Reads `500ms`, `10s`, `5m`, `2h`, `1d`, `2w`, `1y` (of 365 days), with a fraction if need be (`1.5s`). No unit is no duration.
 #[must_use]
 pub fn parse_duration(text: &str) -> Option<Duration> {
     let text = text.trim();
@@ -16,6 +16,7 @@ pub fn parse_duration(text: &str) -> Option<Duration> {
         "m" => 60.0,
         "h" => 3_600.0,
         "d" => 86_400.0,
+        "y" => 365.0 * 86_400.0,
         "w" => 604_800.0,
         _ => return None,
     };

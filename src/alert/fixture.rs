@@ -53,6 +53,8 @@ pub(crate) fn settings(routes: Vec<RouteSpec>, max_age: MaxAge) -> Settings {
         metrics: MetricsSettings {
             interval: secs(5),
             retention_raw: secs(60),
+            retention_chunks: Duration::from_hours(720),
+            retention_candles: Duration::from_hours(17_520),
         },
         store: StoreSettings {
             pool: 1,

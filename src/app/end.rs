@@ -18,6 +18,7 @@ use crate::child;
 use crate::clock;
 use crate::control::registry::Registration;
 use crate::control::server::Server;
+use crate::history::pack::Packer;
 use crate::journal::Journal;
 use crate::limits;
 use crate::logs::Logs;
@@ -79,6 +80,7 @@ pub(super) fn end(running: Running, coordinator: Coordinator, by: &str, ending: 
         probing(running.probes, running.rules),
         measuring(running.metrics),
         output(logs.clone(), running.holder, ending == Ending::Stop),
+        packing(running.packer),
         flushing(running.journal, store),
         delivering(running.notify),
         closing.step(),
@@ -204,6 +206,18 @@ fn measuring(metrics: Arc<Metrics>) -> Step {
                 0 => Ok(text),
                 left => Err(format!("{text}, {left} left")),
             }
+        },
+    )
+}
+
+fn packing(packer: Packer) -> Step {
+    Step::new(
+        "packing",
+        limits::STOP_STEP,
+        limits::STOP_STEP_PRESSED,
+        move |_| match packer.finish(limits::PACK_END_MAX) {
+            true => Ok("ended".to_owned()),
+            false => Err("still at work".to_owned()),
         },
     )
 }

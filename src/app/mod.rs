@@ -11,6 +11,7 @@
 //! | store-writer, r2d2's | store | it is closed |
 //! | pump, log-scan, log-print, log-lines | logs | `Logs::finish` |
 //! | metrics-keeper, sample-… | metrics | `Metrics::finish` |
+//! | history-pack | history | `Packer::finish` |
 //! | journal | journal | the last handle is dropped |
 //! | resolver, notify-N, dispatcher | fetch, notify | `Notify::last_pass` |
 //! | probes, probe-N | probe | `Probes::finish`; a check that hangs is left |

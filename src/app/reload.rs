@@ -243,7 +243,12 @@ fn apply(
     running.heartbeat.configure(settings.heartbeat.as_ref());
     running.backups.configure(settings.store.backup);
     running.metrics.watch_host(settings.metrics.interval);
-    running.store.keep_raw_for(settings.metrics.retention_raw);
+    let raw = settings.metrics.retention_raw.max(limits::RAW_KEPT_MIN);
+    running.store.keep_raw_for(raw);
+    running.store.keep_packed_for(
+        settings.metrics.retention_chunks,
+        settings.metrics.retention_candles,
+    );
     let (reply, done) = bounded(1);
     running.supervisor.reload(Reload {
         programs: settings.programs.clone(),

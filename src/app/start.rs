@@ -32,6 +32,7 @@ use crate::control::registry::{Entry, Places, Registration};
 use crate::control::server::{Bounds, Server};
 use crate::control::sources::{Sources, SupervisorFacts};
 use crate::fetch::Client;
+use crate::history::pack::Packer;
 use crate::journal::Journal;
 use crate::journal::evidence::OutOfMemory;
 use crate::limits;
@@ -90,6 +91,7 @@ pub(super) struct Running {
     pub store: Store,
     pub logs: Logs,
     pub holder: Arc<HolderKeeper>,
+    pub packer: Packer,
     pub metrics: Arc<Metrics>,
     pub rules: RuleWatch,
     pub journal: Journal,
@@ -182,6 +184,7 @@ impl Begun {
             logs,
             holder,
             metrics,
+            packer,
             rules,
             journal,
             journal_thread,
@@ -204,6 +207,7 @@ impl Begun {
             logs,
             holder,
             metrics,
+            packer,
             rules,
             journal,
             journal_thread,
@@ -308,6 +312,7 @@ struct Rooms {
     logs: Logs,
     holder: Arc<HolderKeeper>,
     metrics: Arc<Metrics>,
+    packer: Packer,
     rules: RuleWatch,
     journal: Journal,
     journal_thread: JoinHandle<()>,
@@ -345,6 +350,7 @@ impl Rooms {
         }
         let memory = OutOfMemory::watch();
         let (rules, metrics) = start_metrics((settings, &logs), &store, memory.clone())?;
+        let packer = Packer::start(store.clone())?;
         let board = Arc::new(Board::default());
         let hints = ProgramHints::of(&settings.programs);
         let witnesses = Witnesses {
@@ -388,6 +394,7 @@ impl Rooms {
             logs,
             holder,
             metrics,
+            packer,
             rules,
             journal,
             journal_thread,
@@ -510,10 +517,13 @@ fn open_store(
     let options = StoreOptions {
         store: settings.store.clone(),
         checkpoint: settings.checkpoint.clone(),
-        retention_raw: settings.metrics.retention_raw,
+        retention_raw: settings.metrics.retention_raw.max(limits::RAW_KEPT_MIN),
         wakers,
     };
-    Store::open(&settings.supervisor.state_dir, options)
+    let store = Store::open(&settings.supervisor.state_dir, options)?;
+    let metrics = &settings.metrics;
+    store.keep_packed_for(metrics.retention_chunks, metrics.retention_candles);
+    Ok(store)
 }
 
 /// The output of programs, and the holder of an earlier supervisor that goes on as ours.

@@ -8,6 +8,8 @@ use clap::{Parser, Subcommand};
 
 use super::args_tools::{CompletionsArgs, ImportCommand, ManArgs, StatusArgs};
 use crate::clock::Wall;
+use crate::history::candle::Frame;
+use crate::history::series::FIGURES;
 use crate::model::delivery::DeliveryState;
 use crate::text;
 
@@ -39,6 +41,8 @@ pub enum Command {
     Events(EventsArgs),
     /// Tell why programs ended and restarted, newest first, and what pattern there is in it
     Explain(ExplainArgs),
+    /// Show figures of programs over time: processor, memory, threads, files, storage
+    Metrics(MetricsArgs),
     /// Start programs, with what they depend on
     Start(VerbArgs),
     /// Stop programs
@@ -173,6 +177,47 @@ pub struct ExplainArgs {
     /// The last N ends of each [default: 5]
     #[arg(short = 'n', long = "lines", value_name = "N")]
     pub last: Option<usize>,
+}
+
+/// `metrics`.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct MetricsArgs {
+    /// Programs, instances (`web:0`), globs (`web*`), or `all`
+    #[arg(required = true, value_name = "NAME")]
+    pub names: Vec<String>,
+    /// The last so long [default: 1h]
+    #[arg(long, value_name = "T", value_parser = span, conflicts_with = "since")]
+    pub range: Option<Duration>,
+    /// Since then: `10m` ago, or a time like `2026-01-31T08:00:00Z`
+    #[arg(long, value_name = "T", value_parser = since)]
+    pub since: Option<Since>,
+    /// Until then [default: now]
+    #[arg(long, value_name = "T", value_parser = since)]
+    pub until: Option<Since>,
+    /// In candles of `1m`, `5m`, `15m`, `1h` or `1d`
+    #[arg(long, value_name = "T", value_parser = frame)]
+    pub candles: Option<Frame>,
+    /// Plot these, like `threads`; may be repeated [default: `cpu_percent`, `memory_bytes`]
+    #[arg(long = "figure", value_name = "FIGURE", value_parser = FIGURES)]
+    pub figures: Vec<String>,
+    /// One JSON object a line, each an instance
+    #[arg(long)]
+    pub json: bool,
+    /// Comma-separated values
+    #[arg(long, conflicts_with = "json")]
+    pub csv: bool,
+}
+
+fn span(text: &str) -> Result<Duration, String> {
+    text::parse_duration(text)
+        .filter(|span| !span.is_zero())
+        .ok_or_else(|| "write how long, like 30m, 24h or 7d".to_owned())
+}
+
+fn frame(text: &str) -> Result<Frame, String> {
+    text::parse_duration(text)
+        .and_then(|span| Frame::of_seconds(span.as_secs()))
+        .ok_or_else(|| "write 1m, 5m, 15m, 1h or 1d".to_owned())
 }
 
 /// From when on.

@@ -13,8 +13,10 @@ mod format;
 mod import;
 mod inbox;
 mod incidents;
+mod metrics;
 mod notify;
 mod output;
+mod plot;
 mod reload;
 mod render;
 mod run;
@@ -72,6 +74,7 @@ fn dispatch(args: Args) -> Result<ExitCode, Failure> {
         Command::Status(asked) => status::status(&place, asked, &mut Out::stdout()),
         Command::Events(asked) => events::events(&place, &asked, &mut Out::stdout()),
         Command::Explain(asked) => explain::explain(&place, &asked, &mut Out::stdout()),
+        Command::Metrics(asked) => metrics::metrics(&place, &asked, &mut Out::stdout()),
         Command::Start(asked) => verbs::verb(&place, verbs::START, &asked),
         Command::Stop(asked) => verbs::verb(&place, verbs::STOP, &asked),
         Command::Restart(asked) => verbs::verb(&place, verbs::RESTART, &asked),
@@ -138,6 +141,9 @@ mod tests {
             &["jikimi", "explode"],
             &["jikimi", "stop"],
             &["jikimi", "explain"],
+            &["jikimi", "metrics"],
+            &["jikimi", "metrics", "web", "--candles", "7m"],
+            &["jikimi", "metrics", "web", "--json", "--csv"],
             &["jikimi", "explain", "web", "-n", "some"],
             &["jikimi", "signal", "web"],
             &["jikimi", "send", "web"],

@@ -133,6 +133,8 @@ fn metrics(root: &Fields) -> MetricsSettings {
     MetricsSettings {
         interval: root.duration("metrics.interval"),
         retention_raw: root.duration("metrics.retention.raw"),
+        retention_chunks: root.duration("metrics.retention.chunks"),
+        retention_candles: root.duration("metrics.retention.candles"),
     }
 }
 

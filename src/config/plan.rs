@@ -143,6 +143,8 @@ fn root(settings: &Settings) -> BTreeMap<&'static str, String> {
     let MetricsSettings {
         interval,
         retention_raw,
+        retention_chunks,
+        retention_candles,
     } = metrics;
     let StoreSettings {
         pool,
@@ -164,13 +166,15 @@ fn root(settings: &Settings) -> BTreeMap<&'static str, String> {
     } = control;
     let LogSettings { level, format } = log;
     let beats = heartbeat.as_ref();
-    let values: [(&'static str, &dyn std::fmt::Debug); 24] = [
+    let values: [(&'static str, &dyn std::fmt::Debug); 26] = [
         ("supervisor.name", name),
         ("supervisor.state_dir", state_dir),
         ("supervisor.shutdown_timeout", shutdown_timeout),
         ("route", routes),
         ("metrics.interval", interval),
         ("metrics.retention.raw", retention_raw),
+        ("metrics.retention.chunks", retention_chunks),
+        ("metrics.retention.candles", retention_candles),
         ("store.pool", pool),
         ("store.durability", durability),
         ("store.backup.every", &backup.every),

@@ -127,7 +127,9 @@ fn percent(ticks: u64, elapsed: Duration, ticks_per_second: u64) -> f64 {
         return 0.0;
     }
     let used = Duration::from_micros(ticks.saturating_mul(1_000_000) / ticks_per_second.max(1));
-    100.0 * used.as_secs_f64() / elapsed.as_secs_f64()
+    let percent = 100.0 * used.as_secs_f64() / elapsed.as_secs_f64();
+    // Finer than the kernel counts; the rest is noise that would be kept for years.
+    (percent * 100.0).round() / 100.0
 }
 
 fn per_second(bytes: u64, elapsed: Duration) -> u64 {

@@ -91,6 +91,10 @@ pub struct MetricsSettings {
     pub interval: Duration,
     /// How long raw samples are kept.
     pub retention_raw: Duration,
+    /// `metrics.retention.chunks`.
+    pub retention_chunks: Duration,
+    /// `metrics.retention.candles`.
+    pub retention_candles: Duration,
 }
 
 /// `[store]`.

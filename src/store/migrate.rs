@@ -12,7 +12,7 @@ use crate::limits;
 use crate::model::settings::Durability;
 
 /// The versions, first to last; each text ends with the number it leads to.
-const MIGRATIONS: [&str; 14] = [
+const MIGRATIONS: [&str; 15] = [
     concat!(include_str!("schema_1.sql"), "PRAGMA user_version = 1;"),
     concat!(include_str!("schema_2.sql"), "PRAGMA user_version = 2;"),
     concat!(include_str!("schema_3.sql"), "PRAGMA user_version = 3;"),
@@ -27,12 +27,13 @@ const MIGRATIONS: [&str; 14] = [
     concat!(include_str!("schema_12.sql"), "PRAGMA user_version = 12;"),
     concat!(include_str!("schema_13.sql"), "PRAGMA user_version = 13;"),
     concat!(include_str!("schema_14.sql"), "PRAGMA user_version = 14;"),
+    concat!(include_str!("schema_15.sql"), "PRAGMA user_version = 15;"),
 ];
 
 /// The schema this version makes and reads.
-pub(super) const SCHEMA: i64 = 14;
+pub(super) const SCHEMA: i64 = 15;
 
-const _: () = assert!(MIGRATIONS.len() == 14, "SCHEMA counts the migrations");
+const _: () = assert!(MIGRATIONS.len() == 15, "SCHEMA counts the migrations");
 
 /// Opens the one connection that writes, the database made and brought up to date.
 ///

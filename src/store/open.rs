@@ -3,7 +3,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use crossbeam::channel::{Receiver, Sender, bounded};
@@ -124,7 +124,7 @@ fn shared(
         changed: Condvar::new(),
         stranded: Mutex::default(),
         has_old_leases: AtomicBool::new(has_old_leases),
-        raw_kept_ms: AtomicU64::new(u64::MAX),
+        kept: Mutex::default(),
     })
 }
 

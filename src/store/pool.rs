@@ -161,6 +161,20 @@ impl Reader {
         Db::new(&self.conn, &self.counters)
     }
 
+    /// Everything that `read` reads is of one moment, whatever is committed meanwhile.
+    pub(super) fn at_one_moment<T>(
+        &self,
+        read: impl FnOnce(Db<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        // Rolled back on drop, also when the reading fails.
+        let moment = rusqlite::Transaction::new_unchecked(
+            &self.conn,
+            rusqlite::TransactionBehavior::Deferred,
+        )
+        .map_err(|e| super::tx::Sql::seek("begin to read", "").failed(e))?;
+        read(Db::new(&moment, &self.counters))
+    }
+
     /// The connection itself, to do wrong with.
     #[cfg(test)]
     pub(super) fn raw(&self) -> &Connection {

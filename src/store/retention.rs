@@ -1,11 +1,10 @@
 //! Retention: deletes what is old in bites while the writer is idle, and gives the room back in small steps.
 
-use std::time::Duration;
-
 use rusqlite::Connection;
 
 use super::error::StoreError;
 use super::queries;
+use super::series::Kept;
 use super::tx::{Sql, WriteConn};
 use crate::clock::{Mono, Wall};
 use crate::limits;
@@ -34,15 +33,15 @@ impl Retention {
         self.next
     }
 
-    /// Takes one bite; raw samples older than `raw` go. Comes back soon while there is more, else after a pause.
+    /// Takes one bite; what is older than `kept` goes. Comes back soon while there is more, else after a pause.
     pub(super) fn bite(
         &mut self,
         conn: &WriteConn<'_>,
         (now, wall): (Mono, Wall),
-        raw: Duration,
+        kept: Kept,
     ) -> Result<usize, StoreError> {
         self.next = now + limits::RETENTION_PAUSE;
-        let deleted = conn.transact(|tx| queries::retention::bite(tx, wall, raw))?;
+        let deleted = conn.transact(|tx| queries::retention::bite(tx, wall, kept))?;
         conn.counters.expired_rows.add(deleted);
         let freed = vacuum(conn.conn)?;
         if deleted > 0 || freed {

@@ -18,6 +18,7 @@ use super::error::{Fault, StoreError};
 use super::health::{Judge, StoreHealth};
 use super::inbox::{Inbox, Job, Outlook, Tick, Work};
 use super::retention::Retention;
+use super::series::Kept;
 use super::stats::Counters;
 use super::tx::{Tx, WriteConn};
 use super::{migrate, queries};
@@ -40,18 +41,13 @@ pub(super) struct Shared {
     pub(super) stranded: Mutex<Vec<DeliveryId>>,
     /// Leases of the supervisor before are still to be put back.
     pub(super) has_old_leases: AtomicBool,
-    /// `metrics.retention.raw`, in milliseconds.
-    pub(super) raw_kept_ms: AtomicU64,
+    /// `metrics.retention`.
+    pub(super) kept: Mutex<Kept>,
 }
 
 impl Shared {
     pub(super) fn keep_raw_for(&self, kept: Duration) {
-        let millis = u64::try_from(kept.as_millis()).unwrap_or(u64::MAX);
-        self.raw_kept_ms.store(millis, Ordering::Relaxed);
-    }
-
-    fn raw_kept(&self) -> Duration {
-        Duration::from_millis(self.raw_kept_ms.load(Ordering::Relaxed))
+        self.kept.lock().raw = kept;
     }
 
     /// The health with the figures of this moment.
@@ -437,8 +433,8 @@ impl Writer {
     fn retain(&mut self) {
         let now = (clock::mono(), clock::wall());
         let mut retention = self.retention;
-        let raw = self.shared.raw_kept();
-        let outcome = self.attempt(|conn| retention.bite(conn, now, raw));
+        let kept = *self.shared.kept.lock();
+        let outcome = self.attempt(|conn| retention.bite(conn, now, kept));
         // Also after a failure: what could not be deleted is old for the next bite too.
         self.retention = retention;
         if let Err(fault) = outcome {

@@ -16,6 +16,7 @@ mod health;
 mod heartbeat;
 mod http;
 mod importers;
+mod history;
 mod incidents;
 mod live_probes;
 mod log_lines;

@@ -1,6 +1,7 @@
 //! The statements, by subject, and how values become columns and back. Nothing here opens a connection or
 //! decides when to commit.
 
+pub(super) mod chunks;
 pub(super) mod deliveries;
 pub(super) mod desk;
 pub(super) mod ends;
@@ -32,6 +33,7 @@ use crate::model::name::InstanceName;
 /// Every statement of the room, for the query plan test.
 #[cfg(test)]
 pub(super) const ALL: &[&[super::tx::Sql]] = &[
+    chunks::ALL,
     deliveries::ALL,
     desk::ALL,
     ends::ALL,

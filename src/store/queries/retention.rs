@@ -5,6 +5,7 @@ use rusqlite::params;
 use crate::clock::Wall;
 use crate::limits;
 use crate::store::error::StoreError;
+use crate::store::series::{Kept, candles_kept};
 use crate::store::tx::{Sql, Tx, statements};
 
 // Each finds the time of the last row of the bite by its index and deletes up to it.
@@ -15,6 +16,12 @@ statements! {
     HOST_SAMPLES = seek "delete old samples of the host",
         "DELETE FROM host_samples WHERE at <= (SELECT max(at) FROM
            (SELECT at FROM host_samples WHERE at < ?1 ORDER BY at LIMIT ?2))";
+    CHUNKS = seek "delete old chunks",
+        "DELETE FROM chunks WHERE ends <= (SELECT max(ends) FROM
+           (SELECT ends FROM chunks WHERE ends < ?1 ORDER BY ends LIMIT ?2))";
+    CANDLES = seek "delete old candles",
+        "DELETE FROM candles WHERE frame = ?3 AND ends <= (SELECT max(ends) FROM
+           (SELECT ends FROM candles WHERE frame = ?3 AND ends < ?1 ORDER BY ends LIMIT ?2))";
     LOG_RECORDS = seek "delete old log records",
         "DELETE FROM log_records WHERE at <= (SELECT max(at) FROM
            (SELECT at FROM log_records WHERE at < ?1 ORDER BY at LIMIT ?2))";
@@ -59,20 +66,27 @@ const FIXED: [(Sql, std::time::Duration); 9] = [
 ];
 
 /// Deletes at most about one bite of each kind of row; says how many rows that were.
-pub(in crate::store) fn bite(
-    tx: &Tx<'_>,
-    now: Wall,
-    raw: std::time::Duration,
-) -> Result<usize, StoreError> {
-    let samples = [(SAMPLES, raw), (HOST_SAMPLES, raw)];
+pub(in crate::store) fn bite(tx: &Tx<'_>, now: Wall, kept: Kept) -> Result<usize, StoreError> {
+    let samples = [
+        (SAMPLES, kept.raw),
+        (HOST_SAMPLES, kept.raw),
+        (CHUNKS, kept.chunks),
+    ];
+    let bite = super::int(limits::RETENTION_BITE);
+    let before = |age: std::time::Duration| {
+        let age = i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
+        now.millis().saturating_sub(age)
+    };
     let mut deleted = 0;
     for (sql, age) in samples.into_iter().chain(FIXED) {
-        let age = i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
-        let before = now.millis().saturating_sub(age);
         if sql.text == EVENTS.text {
-            deleted += super::groups::forget(tx, before, super::int(limits::RETENTION_BITE))?;
+            deleted += super::groups::forget(tx, before(age), bite)?;
         }
-        deleted += tx.execute(sql, params![before, super::int(limits::RETENTION_BITE)])?;
+        deleted += tx.execute(sql, params![before(age), bite])?;
+    }
+    for frame in limits::CANDLE_FRAMES {
+        let age = candles_kept(frame, kept.candles);
+        deleted += tx.execute(CANDLES, params![before(age), bite, frame])?;
     }
     Ok(deleted)
 }

@@ -128,7 +128,7 @@ pub(in crate::store) fn host_range(
     )
 }
 
-fn read(row: &Row<'_>) -> rusqlite::Result<Sample> {
+pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Sample> {
     Ok(Sample {
         instance: super::instance(row)?,
         run: parse(row, "run")?,

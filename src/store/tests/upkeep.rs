@@ -10,6 +10,7 @@ use crate::model::event::EventKind;
 use crate::model::sample::{Figures, Sample};
 use crate::store::EventFilter;
 use crate::store::retention::Retention;
+use crate::store::series::{Kept, NewChunk, StoredCandles};
 use crate::store::tx::WriteConn;
 
 /// Bites until nothing is left to do; says how many rows the largest took.
@@ -23,13 +24,14 @@ fn bite_all(bench: &Bench, now: Wall) -> usize {
         };
         let start = Mono::default();
         let mut retention = Retention::new(start);
+        let kept = Kept {
+            raw: Duration::from_hours(48),
+            chunks: Duration::from_hours(30 * 24),
+            candles: Duration::from_hours(2 * 365 * 24),
+        };
         let mut max = 0;
         for _ in 0..1_000 {
-            max = max.max(
-                retention
-                    .bite(&conn, (start, now), Duration::from_hours(48))
-                    .expect("bitten"),
-            );
+            max = max.max(retention.bite(&conn, (start, now), kept).expect("bitten"));
             if retention.due() > start {
                 send.send(max).expect("room");
                 return;
@@ -104,4 +106,49 @@ fn events_are_kept_for_ninety_days() {
             .len(),
         2
     );
+}
+
+#[test]
+fn chunks_and_candles_go_when_they_are_old_and_short_candles_sooner() {
+    let bench = bench();
+    let put = |days: u64| {
+        let at = ago(days * 24).millis();
+        bench.store.pack(move |packing| {
+            packing.put_chunk(&NewChunk {
+                instance: web(),
+                source: "sampler".to_owned(),
+                run: None,
+                starts: at,
+                ends: at,
+                planned: at,
+                rows: 1,
+                data: vec![],
+            })?;
+            for frame in limits::CANDLE_FRAMES {
+                let block = StoredCandles {
+                    source: "sampler".to_owned(),
+                    starts: at,
+                    rows: 1,
+                    data: vec![],
+                };
+                packing.put_candles((&web(), frame, at), &block)?;
+            }
+            Ok(())
+        })
+    };
+    for days in [1, 31, 100, 200, 500, 800] {
+        put(days).expect("stored");
+    }
+    bite_all(&bench, clock::wall());
+    let (all, now) = ((ago(900 * 24).millis(), clock::wall().millis()), None);
+    let chunks = bench.store.stored_history(&web(), all, now);
+    // A chunk that long ago is found by its start.
+    assert_eq!(chunks.expect("read").chunks.len(), 1);
+    let left = limits::CANDLE_FRAMES.map(|frame| {
+        let history = bench
+            .store
+            .stored_history(&web(), all, Some((frame, all.0)));
+        history.expect("read").candles.len()
+    });
+    assert_eq!(left, [2, 3, 4, 5, 5]);
 }
