@@ -27,6 +27,7 @@ fn store() -> (Store, TempDir) {
         store: StoreSettings {
             pool: 2,
             durability: Durability::Normal,
+            backup: crate::model::backup::BackupSettings::NONE,
         },
         checkpoint: CheckpointSettings {
             interval: Duration::from_hours(1),

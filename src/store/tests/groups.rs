@@ -2,7 +2,7 @@
 
 use super::{Bench, at, bench, claims, delivery, event, incident};
 use crate::ids::{EventId, IncidentId};
-use crate::model::delivery::{Claim, Leased, MessageRef, NewDelivery, Settlement, Verdict};
+use crate::model::delivery::{Claim, Leased, MessageRef, NewDelivery, Pick, Settlement, Verdict};
 use crate::model::event::{EventKind, Severity};
 use crate::model::group::Seat;
 use crate::model::hold::Hold;
@@ -15,6 +15,8 @@ fn newest(bench: &Bench, now: u32) -> Vec<Leased> {
     let claim = Claim {
         target: "ops".into(),
         newest: true,
+        pick: Pick::Oldest,
+        alone: None,
     };
     let leased = bench.store.lease_due(&[claim], at(now));
     leased.expect("the database answers")
@@ -55,6 +57,7 @@ fn taken(bench: &Bench, leased: &Leased) {
     let told = leased.incident.as_ref().expect("it has one");
     let message = Some(MessageRef::new("77"));
     let settlement = Settlement {
+        deed: crate::model::deed::Deed::default(),
         id: leased.id,
         verdict: Verdict::Delivered {
             message: message.clone(),
@@ -197,6 +200,7 @@ fn a_machine_gets_one_request_that_names_all_and_none_is_added_to_one_that_was_t
     // It is on its way: what comes now goes by itself.
     let late = joins(&bench, Some((&first, true)), 4);
     let settlement = Settlement {
+        deed: crate::model::deed::Deed::default(),
         id: leased.id,
         verdict: Verdict::RetryAt {
             due: at(20),
