@@ -21,7 +21,7 @@
 //! | [`shutdown`], [`signals`] | the ordered end; the signals that ask for it | |
 //! | [`terminal`] | the one bounded writer to the terminal, and the logger | |
 //! | [`control`] | the socket: status and commands | alert, history, store, supervise |
-//! | [`cli`] | the command line | app, config, control, store |
+//! | [`cli`] | the command line | app, config, control, history, store |
 //! | [`app`] | builds all of it, in order | all but cli |
 //!
 //! Where a room needs another one's doing and not its types, it says so as a trait of its own, and [`app`] joins

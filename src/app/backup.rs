@@ -202,7 +202,7 @@ mod tests {
             first(Duration::from_secs(3), None, now),
             Duration::from_secs(3)
         );
-        assert_eq!(first(day, ago(hour), now), day - hour);
+        assert_eq!(first(day, ago(hour), now), Duration::from_hours(23));
         assert_eq!(first(day, ago(day * 9), now), limits::BACKUP_FIRST);
         assert_eq!(first(day, Some(now + day), now), day);
         let at = Mono::default();

@@ -53,13 +53,16 @@ impl State {
 }
 
 impl Door {
-    pub fn new(settings: &ControlSettings, issues: Issues) -> Self {
-        Self(Arc::new(Inner {
+    /// A shut one, and the list that its faults go to.
+    pub fn with_issues(settings: &ControlSettings) -> (Self, Issues) {
+        let issues = Issues::default();
+        let inner = Inner {
             wanted: settings.http,
             access: Arc::new(RwLock::new(settings.access.clone())),
-            issues,
+            issues: issues.clone(),
             state: Mutex::new(State::Shut),
-        }))
+        };
+        (Self(Arc::new(inner)), issues)
     }
 
     /// Who may come in from here on.

@@ -215,9 +215,12 @@ fn packing(packer: Packer) -> Step {
         "packing",
         limits::STOP_STEP,
         limits::STOP_STEP_PRESSED,
-        move |_| match packer.finish(limits::PACK_END_MAX) {
-            true => Ok("ended".to_owned()),
-            false => Err("still at work".to_owned()),
+        move |_| {
+            if packer.finish(limits::PACK_END_MAX) {
+                Ok("ended".to_owned())
+            } else {
+                Err("still at work".to_owned())
+            }
         },
     )
 }

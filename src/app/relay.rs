@@ -29,6 +29,20 @@ pub(super) struct Bells {
     pub notices: Receiver<()>,
 }
 
+impl Bells {
+    pub fn of(
+        deliveries: Receiver<()>,
+        health: Receiver<StoreHealth>,
+        notices: Receiver<()>,
+    ) -> Self {
+        Self {
+            deliveries,
+            health,
+            notices,
+        }
+    }
+}
+
 /// What the relay acts on.
 pub(super) struct Relay {
     pub journal: Journal,

@@ -20,7 +20,7 @@ use super::probing;
 use super::relay::{self, Bells, Relay};
 use super::reload::Reloader;
 use super::rules::RuleWatch;
-use super::storage::{self, Opened};
+use super::storage;
 use crate::cache::{Cache, Key};
 use crate::child::{self, FileLimit};
 use crate::clock;
@@ -333,13 +333,7 @@ impl Rooms {
         let identity = Identity::new(&settings.supervisor.name, settings.path.clone());
         let (deliveries, deliveries_bell) = bounded(1);
         let (health, health_bell) = bounded(limits::RELAY_INBOX);
-        let Opened {
-            store,
-            mut left,
-            replaced,
-        } = storage::open(settings, || {
-            open_store(settings, deliveries.clone(), health.clone())
-        })?;
+        let (store, mut left, replaced) = open_storage(settings, &deliveries, &health)?;
         let (notices, notices_bell) = Notices::new();
         let (logs, found) = start_logs(settings, &store, &ground.terminal, notices.clone())?;
         let holder = Arc::new(HolderKeeper::new(logs.clone()));
@@ -350,7 +344,6 @@ impl Rooms {
         }
         let memory = OutOfMemory::watch();
         let (rules, metrics) = start_metrics((settings, &logs), &store, memory.clone())?;
-        let packer = Packer::start(store.clone())?;
         let board = Arc::new(Board::default());
         let hints = ProgramHints::of(&settings.programs);
         let witnesses = Witnesses {
@@ -368,8 +361,7 @@ impl Rooms {
         )?;
         storage::tell(&journal, replaced);
         let notify = start_notify(settings, &store, &journal)?;
-        let issues = Issues::default();
-        let door = Door::new(&settings.control, issues.clone());
+        let (door, issues) = Door::with_issues(&settings.control);
         let relay = Relay {
             door: door.clone(),
             journal: journal.clone(),
@@ -381,20 +373,16 @@ impl Rooms {
             notices,
             interval: settings.checkpoint.interval,
         }
-        .start(Bells {
-            deliveries: deliveries_bell,
-            health: health_bell,
-            notices: notices_bell,
-        })?;
+        .start(Bells::of(deliveries_bell, health_bell, notices_bell))?;
         // What waits from before may be due.
         notify.waker().wake();
         let (signs, probes) = start_probes()?;
         let rooms = Self {
+            packer: Packer::start(store.clone())?,
             store,
             logs,
             holder,
             metrics,
-            packer,
             rules,
             journal,
             journal_thread,
@@ -503,6 +491,17 @@ fn start_metrics(
     });
     let metrics = Metrics::start(Some(settings.metrics.interval), sink)?;
     Ok((rules, Arc::new(metrics)))
+}
+
+/// The database, what was left in it, and what became of a damaged one.
+fn open_storage(
+    settings: &Settings,
+    deliveries: &Sender<()>,
+    health: &Sender<StoreHealth>,
+) -> Result<(Store, Left, Option<String>), StartError> {
+    let open = || open_store(settings, deliveries.clone(), health.clone());
+    let opened = storage::open(settings, open)?;
+    Ok((opened.store, opened.left, opened.replaced))
 }
 
 fn open_store(

@@ -101,8 +101,9 @@ fn text_of(file: &PathBuf) -> Result<String, Failure> {
         )));
     }
     let text = String::from_utf8(bytes).map_err(|e| {
-        let before = &e.as_bytes()[..e.utf8_error().valid_up_to()];
-        let line = 1 + before.iter().filter(|b| **b == b'\n').count();
+        let before =
+            String::from_utf8_lossy(&e.as_bytes()[..e.utf8_error().valid_up_to()]).into_owned();
+        let line = 1 + before.matches('\n').count();
         complain_plainly(&format!("{}:{line}: it is no UTF-8 text", file.display()));
         Failure::Failed("nothing was imported".to_owned())
     })?;

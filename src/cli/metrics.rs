@@ -241,11 +241,9 @@ fn table(answer: &Answer) -> Vec<String> {
 }
 
 fn line(fields: &[String]) -> String {
-    let mut text = format!("{:<14}", fields[0]);
-    for field in &fields[1..] {
-        text.push_str(&format!("{field:>12}"));
-    }
-    text
+    let (first, others) = (&fields[0], &fields[1..]);
+    let others: Vec<String> = others.iter().map(|field| format!("{field:>12}")).collect();
+    format!("{first:<14}{}", others.concat())
 }
 
 fn run_line(run: &RunSummary, now: Wall) -> String {

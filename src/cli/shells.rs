@@ -73,14 +73,13 @@ pub fn man(folder: Option<&Path>, out: &mut Out) -> Result<(), Failure> {
 fn visible() -> Word {
     let mut command = Args::command();
     command.build();
-    without_hidden(command)
+    without_hidden(&command)
 }
 
-fn without_hidden(command: Word) -> Word {
+fn without_hidden(command: &Word) -> Word {
     let shown: Vec<Word> = command
         .get_subcommands()
         .filter(|c| !c.is_hide_set())
-        .cloned()
         .map(without_hidden)
         .collect();
     let mut plain = Word::new(command.get_name().to_owned())

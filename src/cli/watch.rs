@@ -1,5 +1,6 @@
 //! `status --watch`: the same tables again whenever something changes, and once a second for the figures.
 
+use std::fmt::Write as _;
 use std::io;
 
 use crossbeam::channel::{Receiver, RecvTimeoutError, bounded};
@@ -45,7 +46,7 @@ fn frame(lines: &[String], rows: usize) -> String {
         text.push_str("\x1b[K\n");
     }
     if lines.len() > room {
-        text.push_str(&format!("... and {} more lines\x1b[K", lines.len() - room));
+        let _ = write!(text, "... and {} more lines\x1b[K", lines.len() - room);
     }
     text.push_str("\x1b[J");
     text

@@ -311,7 +311,7 @@ pub(super) fn duration_in(word: &Word, min: Duration, max: Duration) -> Result<D
         }
         return Err(wrong(
             format!("{raw} is no duration"),
-            "a number with ms, s, m, h, d or w, as \"10s\"",
+            "a number with ms, s, m, h, d, w or y, as \"10s\"",
         ));
     };
     if duration < min {

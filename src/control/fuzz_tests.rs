@@ -97,8 +97,8 @@ fn noise_is_no_request() {
         bytes.extend_from_slice(b"\r\n\r\n");
         check(&bytes);
     }
-    let long = [b"GET / HTTP/1.1\r\nA: ", &[b'a'; 40_000][..]].concat();
-    let refused = read(&long).map_err(|error| match error {
+    let long = format!("GET / HTTP/1.1\r\nA: {}", "a".repeat(40_000));
+    let refused = read(long.as_bytes()).map_err(|error| match error {
         ReadError::Bad(problem) => problem.status,
         ReadError::Gone(_) => 0,
     });

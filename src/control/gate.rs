@@ -105,7 +105,7 @@ fn judge(access: &Access, request: &Request) -> Result<(), Refused> {
     let is_reading = request.method == "GET";
     match path.as_slice() {
         // The page has no data in it.
-        ["healthz"] | [""] | ["assets", ..] if is_reading => return Ok(()),
+        ["healthz" | ""] if is_reading => return Ok(()),
         _ => {}
     }
     let may_do_all = match given(request)? {
@@ -118,9 +118,8 @@ fn judge(access: &Access, request: &Request) -> Result<(), Refused> {
         {
             false
         }
-        Some(_) if is_open(access) => false,
+        Some(_) | None if is_open(access) => false,
         Some(_) => return Err(Refused::WrongToken),
-        None if is_open(access) => false,
         None => return Err(unknown("send a token, as Authorization: Bearer").into()),
     };
     if is_reading || may_do_all {

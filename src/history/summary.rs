@@ -82,7 +82,7 @@ pub fn of_candles(candles: &Candles) -> BTreeMap<String, Summary> {
             min: bars().map(|bar| bar.low).fold(f64::INFINITY, f64::min),
             max: bars().map(|bar| bar.high).fold(f64::NEG_INFINITY, f64::max),
             mean: bars().map(|bar| bar.sum).sum::<f64>() / count,
-            last: bars().last()?.close,
+            last: bars().next_back()?.close,
             ..summary
         };
         Some((name.clone(), exact))

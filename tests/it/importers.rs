@@ -269,7 +269,7 @@ fn a_process_compose_file_becomes_programs_with_probes_and_dependencies() {
     same(&db["restart"], r#""never""#);
     same(
         &toml["program"]["logs"]["readiness"]["log_line"],
-        r#"'ready \(1\.0\)'"#,
+        r"'ready \(1\.0\)'",
     );
     assert!(said.contains("is_daemon"), "{said}");
 }

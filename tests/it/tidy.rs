@@ -33,13 +33,13 @@ const ROOMS: [(&str, &[&str]); 21] = [
     ("signals", &[]),
     ("terminal", &[]),
     ("control", &["alert", "history", "store", "supervise"]),
-    ("cli", &["app", "config", "control", "store"]),
+    ("cli", &["app", "config", "control", "history", "store"]),
     ("app", &ALL_BUT_CLI),
     ("main", &["cli"]),
     ("lib", &[]),
 ];
 
-const ALL_BUT_CLI: [&str; 16] = [
+const ALL_BUT_CLI: [&str; 17] = [
     "child",
     "config",
     "supervise",
@@ -48,6 +48,7 @@ const ALL_BUT_CLI: [&str; 16] = [
     "alert",
     "journal",
     "store",
+    "history",
     "cache",
     "fetch",
     "probe",

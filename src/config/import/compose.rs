@@ -1,6 +1,7 @@
 //! `process-compose.yaml`.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use toml::Value;
 
@@ -28,8 +29,8 @@ pub(super) fn read(text: &str, has_dotenv: bool) -> Result<Draft, Faulty> {
             }
             "environment" => all = variables(value)?,
             "name" => draft.supervisor.push(("name", literal(&value.word(key)?))),
-            "version" | "is_strict" | "is_tui_disabled" | "log_level" | "log_length" => {}
-            "ordered_shutdown" => {}
+            "version" | "ordered_shutdown" | "is_strict" | "is_tui_disabled" | "log_level"
+            | "log_length" => {}
             key if key.starts_with("x-") => {}
             key => draft.lose(value.line, format!("{key}: there is nothing like it")),
         }
@@ -260,7 +261,7 @@ fn schedule(program: &mut Program, node: &Node) -> Result<(), Faulty> {
         match key.as_str() {
             "cron" => program.insert("schedule", "at", vec![value.word(key)?]),
             "timezone" if node.get("cron").is_some() => {
-                program.insert("schedule", "zone", value.word(key)?)
+                program.insert("schedule", "zone", value.word(key)?);
             }
             _ => program.lose(
                 value.line,
@@ -273,26 +274,19 @@ fn schedule(program: &mut Program, node: &Node) -> Result<(), Faulty> {
 
 /// `A=1` in a list, or a table.
 fn variables(node: &Node) -> Result<Vec<(String, Value)>, Faulty> {
-    let pairs: Vec<(String, String, &Node)> = match &node.value {
-        Tree::List(list) => {
-            let pair = |n: &Node| {
-                let word = n.word("environment")?;
-                let (name, value) = word
-                    .split_once('=')
-                    .ok_or_else(|| n.bad("environment", "NAME=value"))?;
-                Ok((name.to_owned(), value.to_owned()))
-            };
-            let pairs: Result<Vec<(String, String)>, Faulty> = list.iter().map(pair).collect();
-            pairs?.into_iter().map(|(n, v)| (n, v, node)).collect()
+    let mut pairs: Vec<(String, String, &Node)> = Vec::new();
+    if let Tree::List(list) = &node.value {
+        for item in list {
+            let word = item.word("environment")?;
+            let pair = word.split_once('=');
+            let (name, value) = pair.ok_or_else(|| item.bad("environment", "NAME=value"))?;
+            pairs.push((name.to_owned(), value.to_owned(), item));
         }
-        _ => {
-            let mut pairs = Vec::new();
-            for (name, value) in node.pairs("environment")? {
-                pairs.push((name.clone(), value.text().unwrap_or_default(), value));
-            }
-            pairs
+    } else {
+        for (name, value) in node.pairs("environment")? {
+            pairs.push((name.clone(), value.text().unwrap_or_default(), value));
         }
-    };
+    }
     pairs
         .into_iter()
         .map(|(name, value, node)| {
@@ -324,7 +318,7 @@ fn filled(text: &str) -> Value {
         });
         let (name, default) = inside.split_once(":-").unwrap_or((inside, ""));
         if crate::config::env::is_variable_name(name) {
-            out.push_str(&format!("${{{name}:-{default}}}"));
+            let _ = write!(out, "${{{name}:-{default}}}");
             rest = after;
         } else {
             out.push_str(if from.starts_with('{') { "$$" } else { "$" });

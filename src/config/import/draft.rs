@@ -125,14 +125,11 @@ impl Program {
     /// Adds a pair to a key that is a table.
     pub(super) fn insert(&mut self, key: &'static str, name: &str, value: impl Into<Value>) {
         let value = value.into();
-        match self.keys.iter_mut().find(|(k, _)| *k == key) {
-            Some((_, Value::Table(table))) => {
-                table.insert(name.to_owned(), value);
-            }
-            Some(_) | None => {
-                let table = Table::from_iter([(name.to_owned(), value)]);
-                self.keys.push((key, Value::Table(table)));
-            }
+        if let Some((_, Value::Table(table))) = self.keys.iter_mut().find(|(k, _)| *k == key) {
+            table.insert(name.to_owned(), value);
+        } else {
+            let table = Table::from_iter([(name.to_owned(), value)]);
+            self.keys.push((key, Value::Table(table)));
         }
     }
 
@@ -225,13 +222,12 @@ pub(super) fn seconds(text: &str) -> Option<u64> {
 /// A signal by its name or number, without `SIG`; none when there is no such signal.
 pub(super) fn signal(word: &str) -> Option<String> {
     let word = word.trim();
-    let known = match word.parse::<i32>() {
-        Ok(number) => nix::sys::signal::Signal::try_from(number).ok()?,
-        Err(_) => {
-            let upper = word.to_ascii_uppercase();
-            let full = format!("SIG{}", upper.strip_prefix("SIG").unwrap_or(&upper));
-            full.parse().ok()?
-        }
+    let known = if let Ok(number) = word.parse::<i32>() {
+        nix::sys::signal::Signal::try_from(number).ok()?
+    } else {
+        let upper = word.to_ascii_uppercase();
+        let full = format!("SIG{}", upper.strip_prefix("SIG").unwrap_or(&upper));
+        full.parse().ok()?
     };
     Some(known.as_str().trim_start_matches("SIG").to_owned())
 }

@@ -153,7 +153,7 @@ fn instances(program: &mut Program, node: &Node) -> Result<(), Faulty> {
             format!("instances: {word}: write how many; one is written"),
         ),
         Err(_) if word == "max" => {
-            program.lose(node.line, "instances: max: write how many; one is written")
+            program.lose(node.line, "instances: max: write how many; one is written");
         }
         Ok(_) | Err(_) => return Err(node.bad("instances", "1 to 1000, or max")),
     }

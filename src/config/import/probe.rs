@@ -22,13 +22,13 @@ pub(super) fn probe(
             "period_seconds" => times[0].1 = value.count(key)?.max(1),
             "timeout_seconds" => times[1].1 = value.count(key)?.clamp(1, 60),
             "initial_delay_seconds" => {
-                program.insert(ours, "initial_delay", seconds(value.count(key)?))
+                program.insert(ours, "initial_delay", seconds(value.count(key)?));
             }
             "success_threshold" => {
-                program.insert(ours, "success_threshold", value.count(key)?.clamp(1, 1_000))
+                program.insert(ours, "success_threshold", value.count(key)?.clamp(1, 1_000));
             }
             "failure_threshold" => {
-                program.insert(ours, "failure_threshold", value.count(key)?.clamp(1, 1_000))
+                program.insert(ours, "failure_threshold", value.count(key)?.clamp(1, 1_000));
             }
             _ => program.lose(
                 value.line,

@@ -235,15 +235,13 @@ fn pairs(text: &str) -> Option<Vec<(String, String)>> {
             return None;
         }
         let after = after.trim_start();
-        let (value, more) = match after.chars().next().filter(|c| ['"', '\''].contains(c)) {
-            Some(quote) => {
-                let (value, more) = after[1..].split_once(quote)?;
-                (value, more.trim_start())
-            }
-            None => {
-                let end = after.find([',', '\n']).unwrap_or(after.len());
-                (after[..end].trim(), &after[end..])
-            }
+        let quote = after.chars().next().filter(|c| ['"', '\''].contains(c));
+        let (value, more) = if let Some(quote) = quote {
+            let (value, more) = after[1..].split_once(quote)?;
+            (value, more.trim_start())
+        } else {
+            let end = after.find([',', '\n']).unwrap_or(after.len());
+            (after[..end].trim(), &after[end..])
         };
         pairs.push((name.to_owned(), value.to_owned()));
         rest = more.trim_start_matches([',', '\n', ' ', '\t']);
@@ -257,7 +255,7 @@ fn in_config(value: &str, fill: &Fill<'_>, entry: &Entry) -> Result<Value, Fault
     for piece in pieces(value, fill, entry)? {
         match piece {
             Piece::Text(plain) => text.push_str(&plain.replace("${", "$${")),
-            Piece::Variable(name) => text.push_str(&format!("${{{name}}}")),
+            Piece::Variable(name) => text.extend(["${", &name, "}"]),
             Piece::Number(_) => return Err(bad(entry, "no %(process_num)d here")),
         }
     }
@@ -280,7 +278,7 @@ fn set_command(made: &mut Program, entry: &Entry, fill: &Fill<'_>) -> Result<(),
     for word in &words {
         script.push(' ');
         for piece in pieces(word, fill, entry)? {
-            script.push_str(&match piece {
+            let word = match piece {
                 Piece::Text(text) => quoted(&text, entry)?,
                 Piece::Variable(name) => format!("\"$${{{name}}}\""),
                 Piece::Number(digits) => {
@@ -293,7 +291,8 @@ fn set_command(made: &mut Program, entry: &Entry, fill: &Fill<'_>) -> Result<(),
                         _ => format!("\"$(printf %0{digits}d \"{number}\")\""),
                     }
                 }
-            });
+            };
+            script.push_str(&word);
         }
     }
     made.set(entry.line, "shell", true);

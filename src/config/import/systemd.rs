@@ -149,7 +149,7 @@ fn for_shell(word: &str) -> Option<String> {
         let braced = braced.filter(|(name, _)| crate::config::env::is_variable_name(name));
         if let Some((name, after)) = braced {
             put(&mut plain, &mut out)?;
-            out.push_str(&format!("\"${{{name}}}\""));
+            out.extend(["\"${", name, "}\""]);
             rest = after;
         } else {
             plain.push('$');
@@ -173,7 +173,7 @@ pub(super) fn specifiers(program: &mut Program, entry: &Entry, word: &str) -> St
     while let Some(c) = chars.next() {
         match (c, if c == '%' { chars.next() } else { None }) {
             ('%', Some('%')) => out.push('%'),
-            ('%', Some('n')) => out.push_str(&format!("{}.service", program.name)),
+            ('%', Some('n')) => out.extend([program.name.as_str(), ".service"]),
             ('%', Some('N' | 'p')) => out.push_str(&program.name.clone()),
             ('%', Some(letter)) => {
                 program.lose(

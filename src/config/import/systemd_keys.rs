@@ -14,12 +14,11 @@ pub(super) fn service(program: &mut Program, entry: &Entry, all: &Section) -> Re
         return Ok(());
     }
     match entry.key.as_str() {
-        "ExecStart" => {}
+        "ExecStart" | "RestartSteps" => {}
         "Type" => kind(program, entry),
         "Restart" => restart(program, entry)?,
         "RestartSec" => pause(program, entry, all)?,
         "RestartMaxDelaySec" => program.set(line, "backoff.max", time_of(entry)?),
-        "RestartSteps" => {}
         "User" => program.set(line, "user", literal(value)),
         "Group" => program.set(line, "group", literal(value)),
         "SupplementaryGroups" => {

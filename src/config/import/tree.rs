@@ -121,20 +121,17 @@ impl Open {
     fn take(&mut self, node: Node) -> Result<(), Faulty> {
         match self {
             Self::List(_, _, list) => list.push(node),
-            Self::Map(_, _, pairs, key) => match key.take() {
-                Some(name) => {
-                    if name != MERGE && pairs.iter().any(|(k, _)| *k == name) {
-                        return Err((node.line, format!("{name:?} is there twice")));
-                    }
-                    pairs.push((name, node));
+            Self::Map(_, _, pairs, key) => {
+                let Some(name) = key.take() else {
+                    let name = node.text();
+                    *key = Some(name.ok_or((node.line, "a key is no text".to_owned()))?);
+                    return Ok(());
+                };
+                if name != MERGE && pairs.iter().any(|(k, _)| *k == name) {
+                    return Err((node.line, format!("{name:?} is there twice")));
                 }
-                None => {
-                    let name = node
-                        .text()
-                        .ok_or((node.line, "a key is no text".to_owned()))?;
-                    *key = Some(name);
-                }
-            },
+                pairs.push((name, node));
+            }
         }
         Ok(())
     }

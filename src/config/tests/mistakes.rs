@@ -10,11 +10,11 @@ stop_timeout = "10"
 stop_timeout = 10
     16: program.web.stop_timeout: a duration needs a unit: "10s" for seconds, or ms, m, h, d, w
 stop_timeout = "soon"
-    16: program.web.stop_timeout: "soon" is no duration: a number with ms, s, m, h, d or w, as "10s"
+    16: program.web.stop_timeout: "soon" is no duration: a number with ms, s, m, h, d, w or y, as "10s"
 stop_timeout = true
     16: program.web.stop_timeout: true or false cannot stand here: for example stop_timeout = "10s"
-stop_timeout = "11y"
-    16: program.web.stop_timeout: "11y" is no duration: a number with ms, s, m, h, d or w, as "10s"
+stop_timeout = "11q"
+    16: program.web.stop_timeout: "11q" is no duration: a number with ms, s, m, h, d, w or y, as "10s"
 stop_timeout = "9999d"
     16: program.web.stop_timeout: "9999d" is too long: "3650d" at the most
 metrics.interval = "99ms"
