@@ -73,10 +73,10 @@ fn all_crashed(supervisor: &Supervisor) {
 }
 
 fn told(receiver: &Receiver) -> Vec<(String, String)> {
-    let received = receiver.received();
-    let about = received.iter().filter(|r| r.body.contains("crashed"));
+    let all = receiver.received();
+    let about = all.iter().filter(|r| r.body.contains("crashed"));
     // Discord's own signs are escaped.
-    let plain = |body: &str| body.replace("\\", "");
+    let plain = |body: &str| body.replace('\\', "");
     about.map(|r| (r.method.clone(), plain(&r.body))).collect()
 }
 
@@ -208,9 +208,7 @@ fn a_machine_whose_route_waits_gets_one_request_that_names_every_event() {
     assert!(named.is_superset(&crashed), "{named:?} {crashed:?}");
     assert_eq!(body["data"]["grouped"], named.len());
     supervisor.stop();
-    let crashes = receiver.received();
-    let crashes = crashes
-        .iter()
-        .filter(|r| r.body.contains("program.crashed"));
-    assert_eq!(crashes.count(), 1, "one request");
+    let all = receiver.received();
+    let requests = all.iter().filter(|r| r.body.contains("program.crashed"));
+    assert_eq!(requests.count(), 1, "one request");
 }

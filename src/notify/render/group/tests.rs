@@ -34,7 +34,7 @@ fn member(name: &str, needs: &[&str], is_open: bool) -> Member {
 
 fn group(members: Vec<Member>) -> Leased {
     let mut leased = delivery("ops");
-    let is_open = members.iter().any(|m| super::is_open(m));
+    let is_open = members.iter().any(super::is_open);
     if let Some(incident) = &mut leased.incident {
         incident.state = if is_open {
             IncidentState::Open
