@@ -84,7 +84,7 @@ fn told(receiver: &Receiver) -> Vec<(String, String)> {
 fn programs_that_fail_together_are_one_message_with_the_likely_cause_until_all_are_over() {
     let receiver = discord();
     // Long enough for a busy machine; the message goes at its end.
-    let mut supervisor = Supervisor::running(&three("6s", &receiver));
+    let mut supervisor = Supervisor::running(&three("10s", &receiver));
     fail(&supervisor);
     all_crashed(&supervisor);
     receiver.wait_for("the message", |r| r.body.contains("crashed"));
