@@ -184,7 +184,7 @@ fn a_machine_whose_route_waits_gets_one_request_that_names_every_event() {
         + &crashes_and_stays_down("web")
         + &crashes_and_stays_down("api")
         + &format!(
-            "\n[target.hook]\nkind = \"webhook\"\nurl = \"{}\"\n{FAST}\n[[route]]\nevents = [\"program.crashed\"]\ntargets = [\"hook\"]\ngroup_wait = \"6s\"\n",
+            "\n[target.hook]\nkind = \"webhook\"\nurl = \"{}\"\n{FAST}\n[[route]]\nevents = [\"program.crashed\"]\ntargets = [\"hook\"]\ngroup_wait = \"10s\"\n",
             receiver.url("/")
         );
     let mut supervisor = Supervisor::running(&config);
