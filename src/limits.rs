@@ -1219,3 +1219,42 @@ pub const METRICS_HEIGHT: usize = 6;
 
 /// Runs that `metrics` sums up for people, the latest ones; `--json` has more.
 pub const METRICS_RUNS_SHOWN: usize = 5;
+
+// sd_notify.
+
+/// Words that systemd was not told yet: a handful in a life, were it not for reloads.
+pub const SD_WORDS: usize = 16;
+
+/// How long a word may wait for room in systemd's socket.
+pub const SD_SEND: Duration = Duration::from_secs(1);
+
+/// Without a watchdog, how often the line of status is looked at.
+pub const SD_STATUS_EVERY: Duration = Duration::from_secs(10);
+
+/// How long the end waits for the last word.
+pub const SD_END_MAX: Duration = Duration::from_secs(2);
+
+const _: () = assert!(SD_SEND.as_millis() < SD_END_MAX.as_millis());
+
+// doctor.
+
+/// Less free room than this is worth a word.
+pub const DOCTOR_DISK_BYTES: u64 = 256 << 20;
+
+/// So is a smaller share of the disk.
+pub const DOCTOR_DISK_PERCENT: u64 = 5;
+
+/// Output of programs that takes more than this is worth a word.
+pub const DOCTOR_LOG_BYTES: u64 = 10 << 30;
+
+/// The last event may be this far ahead of the clock: clocks are set a little every day.
+pub const DOCTOR_CLOCK_AHEAD_MS: i64 = 60_000;
+
+/// How long who has a port is looked for.
+pub const DOCTOR_PORT_LOOK: Duration = Duration::from_secs(2);
+
+/// Targets that are connected to at once.
+pub const DOCTOR_KNOCKS: usize = 32;
+
+/// How long a connection may take.
+pub const DOCTOR_CONNECT: Duration = Duration::from_secs(5);

@@ -13,6 +13,7 @@ use super::ports::HolderKeeper;
 use super::relay;
 use super::rules::RuleWatch;
 use super::start::Running;
+use super::systemd::Word;
 use super::{Ended, Replacement};
 use crate::child;
 use crate::clock;
@@ -38,6 +39,11 @@ use crate::text;
 pub(super) fn end(running: Running, coordinator: Coordinator, by: &str, ending: Ending) -> Ended {
     running.heartbeat.stop();
     running.backups.stop();
+    running.systemd.end(match ending {
+        // The same process goes on, and says that it is ready.
+        Ending::Replace(_) => Word::Reloading,
+        Ending::Stop | Ending::Leave => Word::Stopping,
+    });
     running.rules.commands().stop();
     let Running {
         settings,

@@ -198,7 +198,7 @@ fn ask(client: &Client, spec: &HeartbeatSpec, words: &str) -> Result<u16, String
 }
 
 /// How it stands with the programs, in a line.
-fn words(snapshot: &Snapshot) -> String {
+pub(super) fn words(snapshot: &Snapshot) -> String {
     let wanted = snapshot
         .instances
         .iter()

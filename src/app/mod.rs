@@ -20,6 +20,7 @@
 //! | http, http-conn | control | the same, by `Door::close` |
 //! | relay | app | the rooms that ring it are gone |
 //! | backup | app | `Backups::stop` |
+//! | sd-notify | app | the last word is said |
 //! | config | app | never joined: a disk that hangs may hold it |
 //! | shutdown, stop-… | app, shutdown | the shutdown is over |
 
@@ -31,6 +32,7 @@ mod end;
 mod evidence;
 mod facts;
 mod heartbeat;
+pub mod knock;
 mod legacy;
 mod notices;
 mod ports;
@@ -42,6 +44,7 @@ mod rules;
 mod silences;
 mod start;
 mod storage;
+mod systemd;
 
 use std::ffi::OsString;
 use std::io;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crossbeam::channel::{Receiver, Sender, bounded};
 
 use super::start::{Running, instances};
+use super::systemd::Word;
 use crate::clock;
 use crate::config::plan::{Seen, applicable, plan};
 use crate::config::{Counts, Definitions, Faults, Loaded};
@@ -148,7 +149,21 @@ pub(super) fn take_up(
     let Some(request) = reloader.next() else {
         return;
     };
-    let loaded = match outcome.result {
+    if request.is_plan {
+        return take_up_one(running, reloader, current, (request, outcome.result));
+    }
+    running.systemd.say(Word::Reloading);
+    take_up_one(running, reloader, current, (request, outcome.result));
+    running.systemd.say(Word::Ready);
+}
+
+fn take_up_one(
+    running: &Running,
+    reloader: &mut Reloader,
+    current: &mut Settings,
+    (request, result): (ReloadRequest, Result<Loaded, Faults>),
+) {
+    let loaded = match result {
         Ok(loaded) => loaded,
         Err(faults) => return reject(running, &request, &faults),
     };

@@ -21,6 +21,7 @@ use super::relay::{self, Bells, Relay};
 use super::reload::Reloader;
 use super::rules::RuleWatch;
 use super::storage;
+use super::systemd::{Systemd, Word};
 use crate::cache::{Cache, Key};
 use crate::child::{self, FileLimit};
 use crate::clock;
@@ -117,6 +118,7 @@ pub(super) struct Running {
     pub reloader: Option<Reloader>,
     pub heartbeat: Heartbeat,
     pub backups: Backups,
+    pub systemd: Systemd,
 }
 
 /// Starts everything.
@@ -136,6 +138,7 @@ pub(super) fn start(
     rooms.identity.scanned(definitions.counts());
     let sources = rooms.sources(orders);
     let heartbeat = rooms.heartbeat(&ground.settings, &supervisor);
+    let systemd = Systemd::new(supervisor.clone(), Arc::clone(&rooms.board));
     let (server, registration) = open_control(&ground.settings, sources, &rooms);
     log::info!(
         "{} supervises {} instances; Ctrl-C stops everything",
@@ -152,7 +155,9 @@ pub(super) fn start(
         reloader: Reloader::new(definitions),
         heartbeat,
         backups: rooms.backups(&ground.settings),
+        systemd,
     };
+    begun.systemd.say(Word::Ready);
     Ok(begun.with(ground, rooms))
 }
 
@@ -167,6 +172,7 @@ struct Begun {
     reloader: Reloader,
     heartbeat: Heartbeat,
     backups: Backups,
+    systemd: Systemd,
 }
 
 impl Begun {
@@ -229,6 +235,7 @@ impl Begun {
             reloader: Some(self.reloader),
             heartbeat: self.heartbeat,
             backups: self.backups,
+            systemd: self.systemd,
         }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
-use super::args_tools::{CompletionsArgs, ImportCommand, ManArgs, StatusArgs};
+use super::args_tools::{CompletionsArgs, DoctorArgs, ImportCommand, ManArgs, StatusArgs};
 use crate::clock::Wall;
 use crate::history::candle::Frame;
 use crate::history::series::FIGURES;
@@ -118,6 +118,8 @@ pub enum Command {
     Restore(RestoreArgs),
     /// Receive notifications on this machine and print them
     Inbox(InboxArgs),
+    /// Look for what is wrong or soon will be, and say what to do; exits with 1 when something was found
+    Doctor(DoctorArgs),
     /// Print the configuration of another supervisor as ours, and what could not be carried over
     #[command(subcommand)]
     Import(ImportCommand),

@@ -39,6 +39,14 @@ pub struct CompletionsArgs {
     pub shell: Shell,
 }
 
+/// `doctor`.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub struct DoctorArgs {
+    /// One JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// `man`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct ManArgs {

@@ -7,6 +7,7 @@ mod attach;
 mod backup;
 mod connect;
 mod deliveries;
+mod doctor;
 mod events;
 mod explain;
 mod format;
@@ -101,6 +102,7 @@ fn dispatch(args: Args) -> Result<ExitCode, Failure> {
         Command::Restore(asked) => backup::restore(&place, &asked, &mut Out::stdout()),
         Command::Inbox(asked) => inbox::inbox(&asked),
         Command::Import(what) => import::import(&place, &what, &mut Out::stdout()),
+        Command::Doctor(asked) => doctor::doctor(&place, asked, &mut Out::stdout()),
         Command::Completions(asked) => shells::completions(asked.shell, &mut Out::stdout()),
         Command::Man(asked) => shells::man(asked.folder.as_deref(), &mut Out::stdout()),
     }

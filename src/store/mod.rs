@@ -28,6 +28,7 @@ mod series;
 mod stats;
 mod told;
 mod tx;
+mod verify;
 mod versions;
 mod write;
 mod writer;
