@@ -776,6 +776,8 @@ pub const HOLD_BANNED: Duration = Duration::from_mins(15);
 pub const HOLD_MAX: Duration = Duration::from_hours(24);
 /// One in so many tokens of a target's bucket is for critical messages alone; one at least, where there are three.
 pub const RESERVED_SHARE: u32 = 5;
+/// Deliveries that go to a fallback in one transaction; what is more goes with the next turn.
+pub const FALLBACK_AT_ONCE: usize = 200;
 /// Workers that send: each is a thread and at most one connection; a target never has more than one.
 pub const NOTIFY_WORKERS_MAX: usize = 64;
 /// Deliveries handed to the pool and not yet taken. At most one a target, so a hundred targets fit ten times.

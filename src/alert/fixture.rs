@@ -95,6 +95,7 @@ fn target(name: &str, provider: ProviderSpec) -> Arc<TargetSpec> {
         voice: Voice::default(),
         via: crate::model::via::Via::DIRECT,
         chat: crate::model::living::ChatPolicy::default(),
+        fallback: None,
     })
 }
 

@@ -46,6 +46,15 @@ pub(super) struct Destination {
     pub(super) audience: Audience,
     /// It has a thread for each program.
     is_apart: bool,
+    /// The targets that it stands in for.
+    stands_for: Vec<Arc<str>>,
+}
+
+fn stands_for(settings: &Settings, name: &Arc<str>) -> Vec<Arc<str>> {
+    let all = settings.targets.iter();
+    all.filter(|t| t.fallback.as_ref().is_some_and(|f| f.to == *name))
+        .map(|t| Arc::clone(&t.name))
+        .collect()
 }
 
 impl Router {
@@ -61,6 +70,7 @@ impl Router {
                     name: Arc::clone(&t.name),
                     audience: t.provider.audience(),
                     is_apart: t.chat.thread == Thread::PerProgram,
+                    stands_for: stands_for(settings, &t.name),
                 })
                 .collect(),
             tags: settings
@@ -96,6 +106,19 @@ impl Router {
             EventKind::NotifyTest => is_about_it.then_some(Wanted::ByName),
             // Telling a target that it fails would fail, and restored is what it sees by itself.
             EventKind::TargetFailing | EventKind::TargetRestored if is_about_it => None,
+            // Who stands in for a target hears why, whatever the routes say.
+            EventKind::TargetFailing | EventKind::TargetRestored => {
+                let is_in_its_place = target
+                    .stands_for
+                    .iter()
+                    .any(|name| event.facts.target.as_deref() == Some(name));
+                let by_routes = self.by_routes(target, event);
+                Some(if is_in_its_place {
+                    by_routes.max(Wanted::Yes)
+                } else {
+                    by_routes
+                })
+            }
             _ => Some(self.by_routes(target, event)),
         }
     }

@@ -260,6 +260,15 @@ impl Outbox for StoreOutbox {
             .collect())
     }
 
+    fn keep_fallbacks(&self, fallbacks: &[(Arc<str>, Arc<str>)]) -> Result<(), OutboxError> {
+        let kept = self.0.keep_fallbacks(fallbacks);
+        kept.map_err(|error| fault(&error))
+    }
+
+    fn pass_on(&self, targets: &[Arc<str>], now: Wall) -> Result<usize, OutboxError> {
+        self.0.pass_on(targets, now).map_err(|error| fault(&error))
+    }
+
     fn remember_host(&self, host: &str, memory: &HostMemory) -> Result<(), OutboxError> {
         self.0
             .remember_host(host, memory.to_text())

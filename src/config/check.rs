@@ -63,6 +63,7 @@ pub(super) fn check(path: &Path, env: &Env, gathered: &Gathered) -> Checked {
         .map(Arc::new)
         .collect();
     depends::check(&mut reader, &document.programs);
+    super::fallback::check(&mut reader, &document.targets);
     too_many_instances(&mut reader, &programs, document);
     let routes = document
         .routes

@@ -53,7 +53,7 @@ pub(super) fn check(reader: &mut Reader<'_>, programs: &[Block]) {
 
 /// The circles of a graph as a walk meets them, each from its first node on. Without recursion: a chain
 /// can be as long as a file has lines.
-fn circles(edges: &[Vec<usize>]) -> Vec<Vec<usize>> {
+pub(super) fn circles(edges: &[Vec<usize>]) -> Vec<Vec<usize>> {
     #[derive(Clone, Copy, PartialEq)]
     enum Seen {
         Not,

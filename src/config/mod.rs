@@ -20,6 +20,7 @@ mod depends;
 pub mod env;
 mod env_file;
 pub mod example;
+mod fallback;
 pub mod fault;
 mod fields;
 mod files;

@@ -286,6 +286,7 @@ fn target_keys(old: &TargetSpec, new: &TargetSpec) -> Vec<String> {
         voice: Voice { language, template },
         via,
         chat,
+        fallback,
     } = old;
     let mut keys = provider_keys(provider, &new.provider);
     for (is_changed, key) in [
@@ -299,6 +300,7 @@ fn target_keys(old: &TargetSpec, new: &TargetSpec) -> Vec<String> {
         (via.allow_private != new.via.allow_private, "allow_private"),
         (chat.on_resolve != new.chat.on_resolve, "on_resolve"),
         (chat.thread != new.chat.thread, "thread"),
+        (*fallback != new.fallback, "fallback"),
     ] {
         if is_changed {
             keys.push(key);

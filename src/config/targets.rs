@@ -45,6 +45,7 @@ pub(super) fn target(
             per_minute: fields.integer_or("target.*.rate.per_minute", usual.per_minute),
         },
         chat,
+        fallback: super::fallback::fallback(fields),
         provider,
         voice: Voice {
             language: language(fields, "target.*.language").unwrap_or(notify.language),

@@ -104,6 +104,8 @@ pub struct Known {
     pub members: Vec<Member>,
     /// The events that a machine is told of by it, when there are several.
     pub events: Vec<EventId>,
+    /// The target that could not be told, when this one stands in for it.
+    pub instead_of: Option<String>,
 }
 
 /// What a settled attempt changes in that.

@@ -9,6 +9,7 @@ mod alertmanager;
 mod detail;
 mod discord;
 mod exec;
+mod fallback;
 mod google_chat;
 mod gotify;
 mod matrix;
@@ -28,6 +29,7 @@ pub use self::alertmanager::Alertmanager;
 pub use self::detail::TargetDetail;
 pub use self::discord::Discord;
 pub use self::exec::Exec;
+pub use self::fallback::Fallback;
 pub use self::google_chat::GoogleChat;
 pub use self::gotify::Gotify;
 pub use self::matrix::Matrix;
@@ -66,6 +68,8 @@ pub struct TargetSpec {
     pub via: Via,
     /// How people are told.
     pub chat: ChatPolicy,
+    /// Who is told instead, when it cannot be.
+    pub fallback: Option<Fallback>,
 }
 
 /// After `failures` in a row the target is left alone for `cooldown`, doubling up to `cooldown_max`.

@@ -129,6 +129,12 @@ impl Report {
     }
 }
 
+/// Whose message it is, when its target stands in for another.
+pub(super) fn meant_for(leased: &Leased) -> Option<String> {
+    let target = leased.known.instead_of.as_ref()?;
+    Some(format!("meant for {target}, which cannot be told"))
+}
+
 impl Attempt<'_> {
     /// Tells it: a machine every event by itself, people by one message an incident.
     pub(super) fn make(mut self) -> Report {
@@ -136,7 +142,11 @@ impl Attempt<'_> {
             return Telling::new(self).carry_out();
         }
         let mut report = Report::unsent("not sent");
-        let told = Told::of(self.leased).in_voice(&self.spec.voice);
+        let note = meant_for(self.leased);
+        let told = Told {
+            note: note.as_deref(),
+            ..Told::of(self.leased).in_voice(&self.spec.voice)
+        };
         self.perform(&told, (Task::CREATE, Tier::Rich), &mut report);
         report
     }

@@ -21,6 +21,7 @@ use crate::model::delivery::{Leased, Settlement, Verdict};
 use crate::model::event::{Event, EventKind, Severity};
 use crate::model::living::Effect;
 use crate::model::target::TargetSpec;
+use crate::text;
 
 /// Tells the rest of the program what happened to a target. Must not block.
 pub type Emit = Box<dyn Fn(Event) + Send + Sync>;
@@ -77,6 +78,7 @@ impl Dispatcher {
     /// The thread's body: ends with the last pass, dropping the jobs' sender and so the pool.
     pub(super) fn run(mut self) {
         self.recall();
+        self.keep_fallbacks();
         loop {
             let wait = self.turn();
             if self.is_over() {
@@ -100,6 +102,7 @@ impl Dispatcher {
         let now = clock::mono();
         self.lanes.tidy(now);
         self.settle_kept(now);
+        let passing = self.pass_on(now);
         let next = if now < self.lease_at {
             Some(self.lease_at)
         } else {
@@ -115,9 +118,39 @@ impl Dispatcher {
         self.lanes
             .next_times(now)
             .chain(next)
+            .chain(passing)
             .chain(self.closing.as_ref().map(|c| c.deadline))
             .map(|at| at.since(after).max(limits::DISPATCH_TICK_MIN))
             .fold(limits::OUTBOX_SWEEP, Duration::min)
+    }
+
+    /// Lets fallbacks be told what cannot be told otherwise; returns when there is more to do in that.
+    fn pass_on(&self, now: Mono) -> Option<Mono> {
+        let wall = clock::wall();
+        let (passing, next) = self.lanes.to_pass_on(wall);
+        let count = if passing.is_empty() {
+            Ok(0)
+        } else {
+            self.outbox.pass_on(&passing, wall)
+        };
+        match count {
+            Ok(0) => {}
+            Ok(count) => log::warn!(
+                "{count} messages for {} go to the fallback",
+                passing.join(", ")
+            ),
+            Err(error) => {
+                log::warn!("fallbacks are not told: {error}");
+                return Some(now + limits::OUTBOX_RETRY);
+            }
+        }
+        next.map(|left| now + left)
+    }
+
+    fn keep_fallbacks(&self) {
+        if let Err(error) = self.outbox.keep_fallbacks(&self.lanes.fallbacks()) {
+            log::warn!("the fallbacks of targets are not kept: {error}");
+        }
     }
 
     /// Leases what is due and hands it out; returns when the next row of a target that may be sent to is due.
@@ -268,11 +301,27 @@ impl Dispatcher {
                 self.remember(&target, &memory);
             }
         }
+        self.keep_fallbacks();
         self.tell_news(Some("its configuration changed"));
     }
 
     fn tell_news(&mut self, cause: Option<&str>) {
-        for (target, change) in self.lanes.news() {
+        let (now, wall) = (clock::mono(), clock::wall());
+        for (target, change) in self.lanes.news(wall) {
+            // Since when it has been failing.
+            if let Some(memory) = self.lanes.of(&target).map(|s| s.lane.memory(now, wall)) {
+                self.remember(&target, &memory);
+            }
+            if change == Change::Opened
+                && let Some(slot) = self.lanes.of(&target)
+                && let Some(fallback) = &slot.lane.spec.fallback
+            {
+                let after = text::duration(fallback.after);
+                log::warn!(
+                    "{} is told in the place of {target} if this lasts {after}",
+                    fallback.to
+                );
+            }
             self.tell(&target, change, cause);
         }
     }

@@ -50,6 +50,8 @@ pub struct Lane {
     held_until: Mono,
     in_flight: bool,
     moved_to: Option<String>,
+    /// Since when it has been failing, by the wall clock: a restart does not begin it anew.
+    pub failing_since: Option<Wall>,
 }
 
 /// What of a lane is worth keeping over a restart, in wall time; for the database.
@@ -65,6 +67,8 @@ pub struct LaneMemory {
     pub held_until: Option<Wall>,
     /// The chat's id since it moved.
     pub moved_to: Option<String>,
+    /// Since when it has been failing.
+    pub failing_since: Option<Wall>,
 }
 
 impl LaneMemory {
@@ -78,6 +82,7 @@ impl LaneMemory {
             "cooldown_ms": self.open.and_then(|(_, c)| u64::try_from(c.as_millis()).ok()),
             "held_until": self.held_until.map(Wall::millis),
             "moved_to": self.moved_to,
+            "failing_since": self.failing_since.map(Wall::millis),
         })
         .to_string()
     }
@@ -95,6 +100,7 @@ impl LaneMemory {
             open: wall("open_until").zip(cooldown.map(Duration::from_millis)),
             held_until: wall("held_until"),
             moved_to: words("moved_to"),
+            failing_since: wall("failing_since"),
         })
     }
 }
@@ -111,6 +117,7 @@ impl Lane {
             held_until: Mono::default(),
             in_flight: false,
             moved_to: None,
+            failing_since: None,
         }
     }
 
@@ -258,6 +265,7 @@ impl Lane {
             },
             held_until: (self.held_until > now).then(|| later(self.held_until)),
             moved_to: self.moved_to.clone(),
+            failing_since: self.failing_since,
         }
     }
 
@@ -267,6 +275,7 @@ impl Lane {
             return;
         }
         self.moved_to.clone_from(&memory.moved_to);
+        self.failing_since = memory.failing_since;
         if memory.is_dead {
             self.breaker = Breaker::Dead;
         } else if let Some((until, cooldown)) = memory.open {

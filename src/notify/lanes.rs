@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::attempt::Report;
 use super::breaker::{Change, Input};
@@ -203,11 +204,15 @@ impl Lanes {
     }
 
     /// What others have not been told yet of how targets fare. A host out of reach is told of each of its targets.
-    pub(super) fn news(&mut self) -> Vec<(Arc<str>, Change)> {
+    pub(super) fn news(&mut self, now: Wall) -> Vec<(Arc<str>, Change)> {
         let mut news = Vec::new();
         for at in 0..self.slots.len() {
             let fares = self.trouble(&self.slots[at]);
             let slot = &mut self.slots[at];
+            slot.lane.failing_since = match fares {
+                Trouble::None => None,
+                Trouble::Failing | Trouble::Dead => slot.lane.failing_since.or(Some(now)),
+            };
             let change = match (std::mem::replace(&mut slot.told, fares), fares) {
                 (Trouble::None, Trouble::Failing) => Change::Opened,
                 (Trouble::None | Trouble::Failing, Trouble::Dead) => Change::Died,
@@ -230,6 +235,36 @@ impl Lanes {
         }
     }
 
+    /// Targets whose fallback is told in their place by now, and when that is so of the next one.
+    pub(super) fn to_pass_on(&self, now: Wall) -> (Vec<Arc<str>>, Option<Duration>) {
+        let (mut passing, mut next) = (Vec::new(), None);
+        for slot in self.slots.iter().filter(|s| !s.is_leaving) {
+            let spec = &slot.lane.spec;
+            let (Some(fallback), Some(since)) = (&spec.fallback, slot.lane.failing_since) else {
+                continue;
+            };
+            let left = (since + fallback.after).since(now);
+            if left.is_zero() || slot.lane.trouble() == Trouble::Dead {
+                passing.push(Arc::clone(&spec.name));
+            } else {
+                next = Some(next.map_or(left, |n: Duration| n.min(left)));
+            }
+        }
+        (passing, next)
+    }
+
+    /// Who stands in for whom.
+    pub(super) fn fallbacks(&self) -> Vec<(Arc<str>, Arc<str>)> {
+        let staying = self.slots.iter().filter(|s| !s.is_leaving);
+        staying
+            .filter_map(|s| {
+                let spec = &s.lane.spec;
+                let fallback = spec.fallback.as_ref()?;
+                Some((Arc::clone(&spec.name), Arc::clone(&fallback.to)))
+            })
+            .collect()
+    }
+
     /// Takes up what was kept of lanes and hosts. How they fare was told then.
     pub(super) fn recall(
         &mut self,
@@ -248,7 +283,7 @@ impl Lanes {
                     .insert(host.clone(), Host::recall(memory, now, wall));
             }
         }
-        let _ = self.news();
+        let _ = self.news(wall);
     }
 
     /// Takes up a changed configuration; returns the targets that changed.

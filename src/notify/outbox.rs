@@ -1,6 +1,8 @@
 //! What deliveries are taken from and settled in: the durable table, behind a trait so that this room is tested
 //! without a database.
 
+use std::sync::Arc;
+
 use super::host::HostMemory;
 use super::lane::LaneMemory;
 use crate::clock::Wall;
@@ -37,6 +39,17 @@ pub trait Outbox: Send + Sync {
     /// What was kept, by target.
     fn recall(&self) -> Result<Vec<(String, LaneMemory)>, OutboxError> {
         Ok(Vec::new())
+    }
+
+    /// Keeps who stands in for which target, in place of what was kept before. From then on what is given up or
+    /// expires goes there in the same transaction.
+    fn keep_fallbacks(&self, _fallbacks: &[(Arc<str>, Arc<str>)]) -> Result<(), OutboxError> {
+        Ok(())
+    }
+
+    /// Hands what waits for `targets` to their fallbacks, and says how many deliveries that made.
+    fn pass_on(&self, _targets: &[Arc<str>], _now: Wall) -> Result<usize, OutboxError> {
+        Ok(0)
     }
 
     /// Keeps what must be known of a host after a restart.

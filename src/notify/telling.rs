@@ -103,7 +103,10 @@ impl<'a> Telling<'a> {
 
     /// Sends one task, from `tier` on.
     fn send(&mut self, task: Task<'_>, tier: Tier) -> Option<Instead> {
-        let note = self.notes.join("; ");
+        let meant = super::attempt::meant_for(self.attempt.leased);
+        let notes = meant.iter().map(String::as_str);
+        let note: Vec<&str> = notes.chain(self.notes.iter().copied()).collect();
+        let note = note.join("; ");
         let told = Told {
             leased: self.attempt.leased,
             note: (!note.is_empty()).then_some(&note),

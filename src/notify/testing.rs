@@ -313,6 +313,7 @@ pub(super) fn target(name: &str, provider: ProviderSpec) -> TargetSpec {
         voice: Voice::default(),
         via: crate::model::via::Via::DIRECT,
         chat: crate::model::living::ChatPolicy::default(),
+        fallback: None,
     }
 }
 

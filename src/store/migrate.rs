@@ -12,7 +12,7 @@ use crate::limits;
 use crate::model::settings::Durability;
 
 /// The versions, first to last; each text ends with the number it leads to.
-const MIGRATIONS: [&str; 15] = [
+const MIGRATIONS: [&str; 16] = [
     concat!(include_str!("schema_1.sql"), "PRAGMA user_version = 1;"),
     concat!(include_str!("schema_2.sql"), "PRAGMA user_version = 2;"),
     concat!(include_str!("schema_3.sql"), "PRAGMA user_version = 3;"),
@@ -28,12 +28,13 @@ const MIGRATIONS: [&str; 15] = [
     concat!(include_str!("schema_13.sql"), "PRAGMA user_version = 13;"),
     concat!(include_str!("schema_14.sql"), "PRAGMA user_version = 14;"),
     concat!(include_str!("schema_15.sql"), "PRAGMA user_version = 15;"),
+    concat!(include_str!("schema_16.sql"), "PRAGMA user_version = 16;"),
 ];
 
 /// The schema this version makes and reads.
-pub(super) const SCHEMA: i64 = 15;
+pub(super) const SCHEMA: i64 = 16;
 
-const _: () = assert!(MIGRATIONS.len() == 15, "SCHEMA counts the migrations");
+const _: () = assert!(MIGRATIONS.len() == 16, "SCHEMA counts the migrations");
 
 /// Opens the one connection that writes, the database made and brought up to date.
 ///

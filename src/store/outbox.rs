@@ -81,6 +81,22 @@ impl Store {
         self.call(move |tx| deliveries::expire(tx, now))
     }
 
+    /// Keeps who stands in for which target, in place of what was kept before.
+    pub fn keep_fallbacks(&self, fallbacks: &[(Arc<str>, Arc<str>)]) -> Result<(), StoreError> {
+        let fallbacks = fallbacks.to_vec();
+        self.call(move |tx| queries::fallback::keep(tx, &fallbacks))
+    }
+
+    /// Hands what waits for `targets` to their fallbacks, what is worse than info and has not gone there before; says
+    /// how many deliveries that made.
+    pub fn pass_on(&self, targets: &[Arc<str>], now: Wall) -> Result<usize, StoreError> {
+        let waiting = self.read(|db| queries::fallback::waiting(db, targets, now))?;
+        if waiting.is_empty() {
+            return Ok(0);
+        }
+        self.call(move |tx| queries::fallback::pass(tx, &waiting, now))
+    }
+
     /// Makes one delivery, or all that wait or failed, due at `now` with fresh attempts and valid until
     /// `expires_at` at least; says how many.
     pub fn retry_delivery(

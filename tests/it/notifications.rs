@@ -8,6 +8,7 @@ mod contract;
 mod exec;
 mod fakes;
 mod grouping;
+mod fallback;
 mod hosts;
 mod kept;
 mod living;

@@ -181,6 +181,7 @@ fn every_key_refuses_a_value_of_another_type_and_every_later_key_is_refused() {
             let by_itself = own.is_none_or(|l| {
                 l.contains("is called \"ops\"")
                     || l.contains("is called \"db\"")
+                    || l.contains("is called \"pushover\"")
                     || l.contains("which cannot become")
                     || l.contains("nobody it goes to")
             });

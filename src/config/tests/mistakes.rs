@@ -342,7 +342,7 @@ const ELSEWHERE: &str = r#"
 [target.a] | kind = "discord" | url = { path = "x" }
     3:7: target.a.url: a table here names a file and nothing else: { file = "secrets/x" }
 [target.a] | kind = "discord" | url = "https://h" | headers = {}
-    4:1: target.a.headers: a discord target has no such key: it has kind, url, on_resolve, thread, breaker, rate, timeout, language, template, proxy, ca_file, allow_private
+    4:1: target.a.headers: a discord target has no such key: it has kind, url, on_resolve, thread, breaker, rate, timeout, language, template, fallback, fallback_after, proxy, ca_file, allow_private
 [target.a] | kind = "discord" | url = "https://h" | webhook_url = "x"
     4:1: target.a.webhook_url: unknown key: jikimi calls it "url"
 [target.a] | kind = "discord" | url = "https://h" | timeout = "3m"
@@ -351,6 +351,12 @@ const ELSEWHERE: &str = r#"
     4:14: target.a.rate.burst: it is too small: a whole number from 1 to 10000
 [target.a] | kind = "discord" | url = "https://h" | breaker.cooldown = "1h"
     4:20: target.a.breaker: cooldown (1h) is longer than cooldown_max (15m): lower cooldown, or raise cooldown_max
+[target.a] | kind = "discord" | url = "https://h" | fallback = "a"
+    4:12: target.a.fallback: it is its own fallback: name another target
+[target.pager] | kind = "webhook" | url = "https://h" | [target.a] | kind = "discord" | url = "https://h" | fallback = "pagr"
+    7:12: target.a.fallback: no target is called "pagr": did you mean "pager"?
+[target.a] | kind = "webhook" | url = "https://h" | fallback = "b" | [target.b] | kind = "webhook" | url = "https://h" | fallback = "c" | [target.c] | kind = "webhook" | url = "https://h" | fallback = "a"
+    4:12: target.a.fallback: these stand in for each other, a -> b -> c -> a: take one of them out
 [target.a] | kind = "slack" | url = "https://h" | token = "xoxb-1"
     1:1: target.a: it has an address, and a token or channel: url of an incoming webhook, or token and channel of a bot
 [target.a] | kind = "slack" | token = "xoxb-1"

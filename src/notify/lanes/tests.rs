@@ -53,7 +53,7 @@ fn claimed(lanes: &Lanes, seconds: u64) -> Vec<(String, bool)> {
 }
 
 fn told(lanes: &mut Lanes) -> Vec<(String, Change)> {
-    let news = lanes.news();
+    let news = lanes.news(WALL);
     news.into_iter().map(|(t, c)| (t.to_string(), c)).collect()
 }
 

@@ -48,6 +48,9 @@ struct Data<'a> {
     events: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     grouped: Option<usize>,
+    /// The target that could not be told, when this one stands in for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    instead_of: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -99,6 +102,7 @@ pub fn body(leased: &Leased, host: &str) -> String {
                 .map(ToString::to_string)
                 .collect(),
             grouped: Some(leased.known.events.len()).filter(|count| *count > 0),
+            instead_of: leased.known.instead_of.as_deref(),
         },
     };
     serde_json::to_string(&envelope).expect("plain data with text keys")

@@ -66,7 +66,7 @@ statements! {
          ORDER BY h.id, d.id LIMIT ?3";
     // LEFT JOIN: a delivery whose event is gone must be found, to be given up.
     READ = seek "read the deliveries due",
-        "SELECT d.id AS delivery, d.target, d.incident AS told, d.attempts, d.expires_at, d.body, d.confirmed, d.doubtful,
+        "SELECT d.id AS delivery, d.target, d.incident AS told, d.attempts, d.expires_at, d.body, d.confirmed, d.doubtful, d.instead_of,
            e.id, e.at, e.kind, e.severity, e.program, e.slot, e.run, e.facts, e.incident_state,
            m.message AS m_message, m.place AS m_place, m.seq AS m_seq, m.severity AS m_severity,
            m.created_at AS m_created_at, m.digest AS m_digest, m.settings AS m_settings,
@@ -251,6 +251,7 @@ pub(in crate::store) fn insert(tx: &Tx<'_>, new: &NewDelivery) -> Result<(), Sto
                 ":id": new.id.to_string(),
             },
         )?;
+        super::fallback::follow(tx, new)?;
     }
     Ok(())
 }
@@ -440,6 +441,7 @@ fn read_leased(row: &Row<'_>, id: DeliveryId) -> rusqlite::Result<Leased> {
             living: super::messages::read_living(row)?,
             place: super::messages::read_place(row)?,
             is_doubtful: row.get("doubtful")?,
+            instead_of: row.get("instead_of")?,
             ..Known::default()
         },
     })
@@ -540,6 +542,11 @@ pub(in crate::store) fn settle(tx: &Tx<'_>, settlement: &Settlement) -> Result<(
         },
     )?;
     share(tx, settlement)?;
+    if matches!(settlement.verdict, Verdict::Dead | Verdict::Expired) {
+        let lost = settlement.with.iter().copied().chain([settlement.id]);
+        let at = Wall::from_millis(started.saturating_add(took));
+        super::fallback::pass(tx, &lost.collect::<Vec<_>>(), at)?;
+    }
     let now = Wall::from_millis(started.saturating_add(took));
     super::messages::apply(tx, settlement.id, &settlement.effect, now)
 }
@@ -608,6 +615,8 @@ pub(in crate::store) fn expire(tx: &Tx<'_>, now: Wall) -> Result<usize, StoreErr
     if tx.execute(EXPIRED_ATTEMPTS, [now.millis()])? == 0 {
         return Ok(0);
     }
+    let passed = super::fallback::expiring(tx.db(), now)?;
+    super::fallback::pass(tx, &passed, now)?;
     tx.execute(EXPIRE, [now.millis()])
 }
 

@@ -7,6 +7,7 @@ pub(super) mod desk;
 pub(super) mod ends;
 pub(super) mod events;
 pub(super) mod groups;
+pub(super) mod fallback;
 pub(super) mod incidents;
 pub(super) mod instances;
 pub(super) mod logs;
@@ -39,6 +40,7 @@ pub(super) const ALL: &[&[super::tx::Sql]] = &[
     ends::ALL,
     events::ALL,
     groups::ALL,
+    fallback::ALL,
     incidents::ALL,
     instances::ALL,
     logs::ALL,

@@ -2,6 +2,7 @@
 
 mod backups;
 mod crash;
+mod fallback;
 mod faults;
 mod groups;
 mod holds;
