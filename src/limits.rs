@@ -778,6 +778,10 @@ pub const HOLD_MAX: Duration = Duration::from_hours(24);
 pub const RESERVED_SHARE: u32 = 5;
 /// Deliveries that go to a fallback in one transaction; what is more goes with the next turn.
 pub const FALLBACK_AT_ONCE: usize = 200;
+/// How often it is looked whether deliveries were dropped.
+pub const DROPPED_LOOK: Duration = Duration::from_secs(1);
+/// That deliveries to a target were dropped is told no more often than this: telling it takes their room.
+pub const DROPPED_TOLD_EVERY: Duration = Duration::from_mins(10);
 /// Workers that send: each is a thread and at most one connection; a target never has more than one.
 pub const NOTIFY_WORKERS_MAX: usize = 64;
 /// Deliveries handed to the pool and not yet taken. At most one a target, so a hundred targets fit ten times.

@@ -19,7 +19,7 @@ use crate::logs::Logs;
 use crate::metrics::rule::Ruled;
 use crate::metrics::{Member, Metrics};
 use crate::model::console::Console;
-use crate::model::delivery::{Claim, Leased, Settlement};
+use crate::model::delivery::{Bound, Claim, Leased, Settlement};
 use crate::model::event::{Event, EventKind, Severity};
 use crate::model::name::InstanceName;
 use crate::model::record::Record;
@@ -263,6 +263,16 @@ impl Outbox for StoreOutbox {
     fn keep_fallbacks(&self, fallbacks: &[(Arc<str>, Arc<str>)]) -> Result<(), OutboxError> {
         let kept = self.0.keep_fallbacks(fallbacks);
         kept.map_err(|error| fault(&error))
+    }
+
+    fn keep_bounds(&self, bounds: &[(Arc<str>, Bound)]) -> Result<(), OutboxError> {
+        self.0.keep_bounds(bounds).map_err(|error| fault(&error))
+    }
+
+    fn dropped(&self) -> Result<Vec<(String, u64)>, OutboxError> {
+        let counts = self.0.delivery_counts().map_err(|error| fault(&error))?;
+        let dropped = counts.into_iter().filter(|(_, count)| count.dropped > 0);
+        Ok(dropped.map(|(name, count)| (name, count.dropped)).collect())
     }
 
     fn pass_on(&self, targets: &[Arc<str>], now: Wall) -> Result<usize, OutboxError> {

@@ -272,7 +272,7 @@ pub const KEYS: &[Key] = &[
     now("route.group_wait", GROUPING, r#""2s""#, "How long a first message waits for other programs that fail, to tell them together; `0s`: not at all.").or("`2s` to chats, `0s` to machines"),
 
     usual("notify.workers", count(limits::NOTIFY_WORKERS_CONFIGURABLE), "4", "Threads that send.").fixed(),
-    usual("notify.queue", count(65_536), "1024", "Deliveries that wait for a thread in memory; more wait in the database.").fixed(),
+    usual("notify.queue", count(65_536), "1024", "Deliveries that wait for one target; when there are more the least severe are dropped, and that is told.").fixed(),
     usual("notify.attempt_timeout", ATTEMPT, r#""10s""#, "The default of a target's `timeout`."),
     usual("notify.language", words(LANGUAGES), r#""en""#, "The language of messages."),
     now("notify.template", Kind::Template, r#""{{ summary }}""#, "The words of messages to chats.").or("the built-in words"),

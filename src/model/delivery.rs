@@ -86,6 +86,15 @@ pub enum Pick {
     CriticalOnly,
 }
 
+/// How much may wait for a target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bound {
+    /// Deliveries; at least 1.
+    pub queue: usize,
+    /// Whether of those of an incident the first and the newest are enough.
+    pub merges: bool,
+}
+
 /// Where a delivery stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -249,4 +258,6 @@ pub struct DeliveryCounts {
     pub delivered: u64,
     /// Dead or expired.
     pub failed: u64,
+    /// Of these, dropped because too many waited.
+    pub dropped: u64,
 }

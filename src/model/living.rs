@@ -106,6 +106,8 @@ pub struct Known {
     pub events: Vec<EventId>,
     /// The target that could not be told, when this one stands in for it.
     pub instead_of: Option<String>,
+    /// Deliveries that were dropped because too many waited, and of which the target has not been told.
+    pub dropped: u64,
 }
 
 /// What a settled attempt changes in that.
@@ -117,4 +119,6 @@ pub struct Effect {
     pub found: Option<Place>,
     /// The program whose place is gone.
     pub lost: Option<Arc<str>>,
+    /// Dropped deliveries of which it has been told.
+    pub dropped: u64,
 }

@@ -130,9 +130,21 @@ impl Report {
 }
 
 /// Whose message it is, when its target stands in for another.
-pub(super) fn meant_for(leased: &Leased) -> Option<String> {
+fn meant_for(leased: &Leased) -> Option<String> {
     let target = leased.known.instead_of.as_ref()?;
     Some(format!("meant for {target}, which cannot be told"))
+}
+
+/// What a chat is told besides.
+pub(super) fn asides(leased: &Leased) -> Vec<String> {
+    let dropped = match leased.known.dropped {
+        0 => None,
+        1 => Some("1 message before this was dropped: too many waited".to_owned()),
+        n => Some(format!(
+            "{n} messages before this were dropped: too many waited"
+        )),
+    };
+    meant_for(leased).into_iter().chain(dropped).collect()
 }
 
 impl Attempt<'_> {

@@ -45,6 +45,7 @@ impl Board {
             view.pending = known.pending;
             view.delivered = known.delivered;
             view.failed = known.failed;
+            view.detail.dropped = known.dropped;
         }
         views
     }

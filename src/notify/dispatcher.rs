@@ -12,6 +12,7 @@ use super::breaker::Change;
 use super::host::HostMemory;
 use super::lane::LaneMemory;
 use super::lanes::Lanes;
+use super::losses::Losses;
 use super::outbox::{Outbox, OutboxError};
 use super::worker::{Done, Job};
 use super::{LastPass, Message};
@@ -36,6 +37,8 @@ pub(super) struct Start {
     /// Boxed: the channel has room for a thousand, and touches all of it at the start.
     pub(super) jobs: Sender<Box<Job>>,
     pub(super) targets: Vec<Arc<TargetSpec>>,
+    /// How much may wait for each of them.
+    pub(super) queue: usize,
 }
 
 /// The last pass under way.
@@ -58,6 +61,10 @@ pub(super) struct Dispatcher {
     /// After a fault of the outbox nothing is leased before then.
     lease_at: Mono,
     closing: Option<Closing>,
+    queue: usize,
+    losses: Losses,
+    /// When it is looked again what was dropped.
+    look_at: Mono,
 }
 
 impl Dispatcher {
@@ -72,13 +79,16 @@ impl Dispatcher {
             lanes: Lanes::new(start.targets),
             lease_at: Mono::default(),
             closing: None,
+            queue: start.queue,
+            losses: Losses::default(),
+            look_at: Mono::default(),
         }
     }
 
     /// The thread's body: ends with the last pass, dropping the jobs' sender and so the pool.
     pub(super) fn run(mut self) {
         self.recall();
-        self.keep_fallbacks();
+        self.keep_terms();
         loop {
             let wait = self.turn();
             if self.is_over() {
@@ -103,6 +113,7 @@ impl Dispatcher {
         self.lanes.tidy(now);
         self.settle_kept(now);
         let passing = self.pass_on(now);
+        self.look_for_losses(now);
         let next = if now < self.lease_at {
             Some(self.lease_at)
         } else {
@@ -147,7 +158,32 @@ impl Dispatcher {
         next.map(|left| now + left)
     }
 
-    fn keep_fallbacks(&self) {
+    /// Says what the outbox had no room for. Whoever adds a row wakes us, so nothing is looked for without that.
+    fn look_for_losses(&mut self, now: Mono) {
+        if now < self.look_at {
+            return;
+        }
+        self.look_at = now + limits::DROPPED_LOOK;
+        // A fault is told where rows are leased.
+        let counts = self.outbox.dropped().unwrap_or_default();
+        for (target, count) in self.losses.learn(&counts, now) {
+            let cause = format!(
+                "more than {} messages waited for {target}; the least severe went first",
+                self.queue
+            );
+            let mut event = Event::new(EventKind::LogsDropped, clock::wall());
+            event.facts.target = Some(target);
+            event.facts.count = Some(count);
+            event.facts.cause = Some(cause);
+            (self.emit)(event);
+        }
+    }
+
+    /// Who stands in for whom, and how much may wait.
+    fn keep_terms(&self) {
+        if let Err(error) = self.outbox.keep_bounds(&self.lanes.bounds(self.queue)) {
+            log::warn!("how much may wait for targets is not kept: {error}");
+        }
         if let Err(error) = self.outbox.keep_fallbacks(&self.lanes.fallbacks()) {
             log::warn!("the fallbacks of targets are not kept: {error}");
         }
@@ -301,7 +337,7 @@ impl Dispatcher {
                 self.remember(&target, &memory);
             }
         }
-        self.keep_fallbacks();
+        self.keep_terms();
         self.tell_news(Some("its configuration changed"));
     }
 

@@ -13,7 +13,7 @@ use super::providers::Scope;
 use super::retry;
 use crate::clock::{Mono, Wall};
 use crate::limits;
-use crate::model::delivery::{Claim, Outcome, Pick, Settlement};
+use crate::model::delivery::{Bound, Claim, Outcome, Pick, Settlement};
 use crate::model::target::{Audience, TargetDetail, TargetSpec, TargetState, TargetView};
 
 /// A lane with what is shown of it.
@@ -253,6 +253,18 @@ impl Lanes {
         (passing, next)
     }
 
+    /// How much may wait for each.
+    pub(super) fn bounds(&self, queue: usize) -> Vec<(Arc<str>, Bound)> {
+        let bound = |slot: &Slot| Bound {
+            queue,
+            merges: slot.lane.spec.provider.audience() == Audience::Chat,
+        };
+        let staying = self.slots.iter().filter(|s| !s.is_leaving);
+        staying
+            .map(|s| (Arc::clone(&s.lane.spec.name), bound(s)))
+            .collect()
+    }
+
     /// Who stands in for whom.
     pub(super) fn fallbacks(&self) -> Vec<(Arc<str>, Arc<str>)> {
         let staying = self.slots.iter().filter(|s| !s.is_leaving);
@@ -349,6 +361,7 @@ impl Lanes {
         TargetDetail {
             open_until: open_until.map(|until| wall + until.since(now)),
             unreachable: host.map(|_| slot.lane.host.clone()),
+            dropped: 0,
         }
     }
 }

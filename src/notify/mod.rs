@@ -28,6 +28,7 @@ mod deed;
 mod dispatcher;
 mod lanes;
 mod living;
+mod losses;
 mod render;
 mod run;
 mod telling;
@@ -187,6 +188,7 @@ impl Notify {
             woken: Arc::clone(&woken),
             jobs,
             targets: setup.targets,
+            queue: setup.settings.queue.max(1),
         });
         threads.push(crate::thread::spawn_named("dispatcher", move || {
             dispatcher.run();

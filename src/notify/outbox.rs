@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::host::HostMemory;
 use super::lane::LaneMemory;
 use crate::clock::Wall;
-use crate::model::delivery::{Claim, Leased, Settlement};
+use crate::model::delivery::{Bound, Claim, Leased, Settlement};
 
 /// The table is not to be had just now.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -45,6 +45,16 @@ pub trait Outbox: Send + Sync {
     /// expires goes there in the same transaction.
     fn keep_fallbacks(&self, _fallbacks: &[(Arc<str>, Arc<str>)]) -> Result<(), OutboxError> {
         Ok(())
+    }
+
+    /// Keeps how much may wait for which target, in place of what was kept before.
+    fn keep_bounds(&self, _bounds: &[(Arc<str>, Bound)]) -> Result<(), OutboxError> {
+        Ok(())
+    }
+
+    /// How many deliveries of each target have been dropped since the database began.
+    fn dropped(&self) -> Result<Vec<(String, u64)>, OutboxError> {
+        Ok(Vec::new())
     }
 
     /// Hands what waits for `targets` to their fallbacks, and says how many deliveries that made.

@@ -84,6 +84,7 @@ impl<'a> Telling<'a> {
                 return self.report;
             }
         }
+        self.report.effect.dropped = self.attempt.leased.known.dropped;
         self.keep(digest);
         self.report.outcome = Outcome::Delivered {
             message: self.message.or(shown),
@@ -103,8 +104,8 @@ impl<'a> Telling<'a> {
 
     /// Sends one task, from `tier` on.
     fn send(&mut self, task: Task<'_>, tier: Tier) -> Option<Instead> {
-        let meant = super::attempt::meant_for(self.attempt.leased);
-        let notes = meant.iter().map(String::as_str);
+        let asides = super::attempt::asides(self.attempt.leased);
+        let notes = asides.iter().map(String::as_str);
         let note: Vec<&str> = notes.chain(self.notes.iter().copied()).collect();
         let note = note.join("; ");
         let told = Told {

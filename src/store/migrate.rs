@@ -12,7 +12,7 @@ use crate::limits;
 use crate::model::settings::Durability;
 
 /// The versions, first to last; each text ends with the number it leads to.
-const MIGRATIONS: [&str; 16] = [
+const MIGRATIONS: [&str; 17] = [
     concat!(include_str!("schema_1.sql"), "PRAGMA user_version = 1;"),
     concat!(include_str!("schema_2.sql"), "PRAGMA user_version = 2;"),
     concat!(include_str!("schema_3.sql"), "PRAGMA user_version = 3;"),
@@ -29,12 +29,13 @@ const MIGRATIONS: [&str; 16] = [
     concat!(include_str!("schema_14.sql"), "PRAGMA user_version = 14;"),
     concat!(include_str!("schema_15.sql"), "PRAGMA user_version = 15;"),
     concat!(include_str!("schema_16.sql"), "PRAGMA user_version = 16;"),
+    concat!(include_str!("schema_17.sql"), "PRAGMA user_version = 17;"),
 ];
 
 /// The schema this version makes and reads.
-pub(super) const SCHEMA: i64 = 16;
+pub(super) const SCHEMA: i64 = 17;
 
-const _: () = assert!(MIGRATIONS.len() == 16, "SCHEMA counts the migrations");
+const _: () = assert!(MIGRATIONS.len() == 17, "SCHEMA counts the migrations");
 
 /// Opens the one connection that writes, the database made and brought up to date.
 ///

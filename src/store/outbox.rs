@@ -15,7 +15,7 @@ use super::{Store, queries, wait};
 use crate::clock::Wall;
 use crate::ids::{DeliveryId, IncidentId};
 use crate::limits;
-use crate::model::delivery::{Claim, DeliveryCounts, Leased, Settlement};
+use crate::model::delivery::{Bound, Claim, DeliveryCounts, Leased, Settlement};
 use crate::model::living::Living;
 
 impl Store {
@@ -85,6 +85,12 @@ impl Store {
     pub fn keep_fallbacks(&self, fallbacks: &[(Arc<str>, Arc<str>)]) -> Result<(), StoreError> {
         let fallbacks = fallbacks.to_vec();
         self.call(move |tx| queries::fallback::keep(tx, &fallbacks))
+    }
+
+    /// Keeps how much may wait for which target, in place of what was kept before.
+    pub fn keep_bounds(&self, bounds: &[(Arc<str>, Bound)]) -> Result<(), StoreError> {
+        let bounds = bounds.to_vec();
+        self.call(move |tx| queries::bound::keep(tx, &bounds))
     }
 
     /// Hands what waits for `targets` to their fallbacks, what is worse than info and has not gone there before; says

@@ -13,4 +13,15 @@ pub struct TargetDetail {
     /// Its host, when that cannot be reached and all targets there are left alone.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub unreachable: Option<String>,
+    /// Deliveries that were dropped because too many waited.
+    #[serde(skip_serializing_if = "is_none", default)]
+    pub dropped: u64,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde asks for a reference"
+)]
+const fn is_none(count: &u64) -> bool {
+    *count == 0
 }

@@ -67,6 +67,7 @@ statements! {
     // LEFT JOIN: a delivery whose event is gone must be found, to be given up.
     READ = seek "read the deliveries due",
         "SELECT d.id AS delivery, d.target, d.incident AS told, d.attempts, d.expires_at, d.body, d.confirmed, d.doubtful, d.instead_of,
+           (SELECT unsaid FROM targets WHERE name = d.target) AS unsaid,
            e.id, e.at, e.kind, e.severity, e.program, e.slot, e.run, e.facts, e.incident_state,
            m.message AS m_message, m.place AS m_place, m.seq AS m_seq, m.severity AS m_severity,
            m.created_at AS m_created_at, m.digest AS m_digest, m.settings AS m_settings,
@@ -253,7 +254,7 @@ pub(in crate::store) fn insert(tx: &Tx<'_>, new: &NewDelivery) -> Result<(), Sto
         )?;
         super::fallback::follow(tx, new)?;
     }
-    Ok(())
+    super::bound::hold(tx, new)
 }
 
 /// Takes a held delivery back. One that has gone its way is ended by what stands in for it.
@@ -442,9 +443,15 @@ fn read_leased(row: &Row<'_>, id: DeliveryId) -> rusqlite::Result<Leased> {
             place: super::messages::read_place(row)?,
             is_doubtful: row.get("doubtful")?,
             instead_of: row.get("instead_of")?,
+            dropped: unsigned_opt(row, "unsaid")?,
             ..Known::default()
         },
     })
+}
+
+fn unsigned_opt(row: &Row<'_>, column: &str) -> rusqlite::Result<u64> {
+    let found: Option<i64> = row.get(column)?;
+    Ok(found.and_then(|n| u64::try_from(n).ok()).unwrap_or(0))
 }
 
 /// Puts back leases that nobody took.
@@ -546,6 +553,9 @@ pub(in crate::store) fn settle(tx: &Tx<'_>, settlement: &Settlement) -> Result<(
         let lost = settlement.with.iter().copied().chain([settlement.id]);
         let at = Wall::from_millis(started.saturating_add(took));
         super::fallback::pass(tx, &lost.collect::<Vec<_>>(), at)?;
+    }
+    if state == DeliveryState::Delivered {
+        super::bound::said(tx, &id, settlement.effect.dropped)?;
     }
     let now = Wall::from_millis(started.saturating_add(took));
     super::messages::apply(tx, settlement.id, &settlement.effect, now)

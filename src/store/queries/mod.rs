@@ -2,6 +2,7 @@
 //! decides when to commit.
 
 pub(super) mod chunks;
+pub(super) mod bound;
 pub(super) mod deliveries;
 pub(super) mod desk;
 pub(super) mod ends;
@@ -35,6 +36,7 @@ use crate::model::name::InstanceName;
 #[cfg(test)]
 pub(super) const ALL: &[&[super::tx::Sql]] = &[
     chunks::ALL,
+    bound::ALL,
     deliveries::ALL,
     desk::ALL,
     ends::ALL,

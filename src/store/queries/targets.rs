@@ -10,7 +10,7 @@ use crate::store::error::StoreError;
 use crate::store::tx::{Db, Tx, statements};
 
 statements! {
-    COUNTS = whole "count the deliveries", "SELECT name, pending, delivered, failed FROM targets";
+    COUNTS = whole "count the deliveries", "SELECT name, pending, delivered, failed, dropped FROM targets";
     UNKNOWN = whole "find targets no longer configured",
         "SELECT name FROM targets
          WHERE pending > 0 AND name NOT IN (SELECT value FROM json_each(?1))";
@@ -33,6 +33,7 @@ pub(in crate::store) fn counts(db: Db<'_>) -> Result<HashMap<String, DeliveryCou
             pending: unsigned(row, "pending")?,
             delivered: unsigned(row, "delivered")?,
             failed: unsigned(row, "failed")?,
+            dropped: unsigned(row, "dropped")?,
         };
         Ok((row.get("name")?, counts))
     })?;

@@ -138,6 +138,7 @@ fn a_message_is_known_with_the_next_delivery_and_found_from_either_side() {
             settings: "s".to_owned(),
         }),
         lost: None,
+        dropped: 0,
     };
     bench.settle_as(&told_first);
     let found = bench.store.incident_of_message("ops", "77");

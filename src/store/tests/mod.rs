@@ -1,6 +1,7 @@
 //! Tests of the room as a whole, on real files.
 
 mod backups;
+mod bound;
 mod crash;
 mod fallback;
 mod faults;

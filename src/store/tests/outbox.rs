@@ -279,6 +279,7 @@ fn counts_are_kept_by_target_through_every_change() {
         pending: 2,
         delivered: 1,
         failed: 2,
+        dropped: 0,
     };
     assert_eq!(counts(&bench.store), expected);
     assert_eq!(
@@ -292,6 +293,7 @@ fn counts_are_kept_by_target_through_every_change() {
         pending: 4,
         delivered: 1,
         failed: 0,
+        dropped: 0,
     };
     assert_eq!(counts(&bench.store), expected);
 }
