@@ -468,11 +468,33 @@ pub const LOG_DISK_RETRY: Duration = Duration::from_secs(1);
 /// Lost output is reported at most this often.
 pub const LOG_DROPS_EVERY: Duration = Duration::from_secs(10);
 /// An index entry after this much time, or after [`INDEX_BYTES`].
-pub const INDEX_EVERY: Duration = Duration::from_secs(1);
+pub const INDEX_EVERY: Duration = Duration::from_millis(250);
 /// An index entry after this many bytes: 48 bytes of index for 64 KiB of output.
 pub const INDEX_BYTES: u64 = 64 << 10;
 /// How far back a run's beginning is looked for in the index.
 pub const INDEX_LOOK_BACK_BYTES: u64 = 192 << 10;
+/// The least that a file of output may be bound to.
+pub const LOG_SIZE_LEAST: u64 = 4 << 10;
+/// The most.
+pub const LOG_SIZE_MOST: u64 = 1 << 40;
+/// Older files of one stream that may be kept.
+pub const LOG_KEEP_MAX: i64 = 10_000;
+/// A file that is full goes on for so much more at the most, until a line ends.
+pub const LOG_TURN_SLACK: u64 = 256 << 10;
+/// A file that could not be put aside is tried again after this.
+pub const LOG_TURN_RETRY: Duration = Duration::from_secs(5);
+/// Streams that wait for their older files to be looked after; what does not fit is found by the next look at all.
+pub const LOG_PACK_QUEUE: usize = 1_024;
+/// How hard compression tries: text to a tenth at some hundred megabytes a second.
+pub const LOG_PACK_LEVEL: i32 = 3;
+/// Entries of an index that are read at once.
+pub const INDEX_BLOCK: usize = 1_024;
+/// What `logs` reads of a segment at once, and of its end first when only the last lines are wanted.
+pub const LOGS_CHUNK_BYTES: usize = 64 << 10;
+/// By so much more is read of the end when the lines were not enough.
+pub const LOGS_WIDEN: u64 = 8;
+/// Lines that `logs -f` shows of what was before.
+pub const LOGS_BACKLOG: usize = 20;
 /// What is read of a segment for its last lines.
 pub const TAIL_BYTES: u64 = 64 << 10;
 /// Characters of one of the last lines.

@@ -33,6 +33,7 @@ mod evidence;
 mod facts;
 mod heartbeat;
 pub mod knock;
+mod keeping;
 mod legacy;
 mod notices;
 mod ports;
@@ -114,7 +115,10 @@ fn chain(error: &dyn std::error::Error) -> String {
 
 /// The output of one instance, for who follows it from outside of the supervisor.
 pub mod output {
-    pub use crate::logs::{Follower, Growth, Line, Screen, has_input, has_terminal, recent};
+    pub use crate::logs::{
+        Asked, Follower, Growth, Line, LogLine, Reader, Screen, Source, clean_line, has_input,
+        has_terminal, recent, sources,
+    };
 }
 
 /// What targets would be sent.

@@ -257,6 +257,7 @@ fn apply(
     running.door.configure(&settings.control);
     running.heartbeat.configure(settings.heartbeat.as_ref());
     running.backups.configure(settings.store.backup);
+    running.logs.keep(super::keeping::rules(&settings.programs));
     running.metrics.watch_host(settings.metrics.interval);
     let raw = settings.metrics.retention_raw.max(limits::RAW_KEPT_MIN);
     running.store.keep_raw_for(raw);

@@ -542,6 +542,7 @@ fn start_logs(
     let (records, lines, room) = (store.clone(), terminal.clone(), terminal.clone());
     let (logs, started) = Logs::start(logs::Setup {
         state_dir: settings.supervisor.state_dir.clone(),
+        keeping: super::keeping::rules(&settings.programs),
         cursors: store.log_cursors()?,
         records: Box::new(move |batch| {
             // While the database fails the cursor stays where it is: the lines are safe in their files.

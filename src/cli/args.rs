@@ -10,7 +10,10 @@ use super::args_tools::{CompletionsArgs, DoctorArgs, ImportCommand, ManArgs, Sta
 use crate::clock::Wall;
 use crate::history::candle::Frame;
 use crate::history::series::FIGURES;
+use crate::ids::RunId;
 use crate::model::delivery::DeliveryState;
+use crate::model::log::{Level, Stream};
+use crate::model::pattern::Pattern;
 use crate::text;
 
 /// Keeps programs running, remembers what happened, tells people, and stops cleanly.
@@ -39,6 +42,8 @@ pub enum Command {
     Status(StatusArgs),
     /// Show what happened
     Events(EventsArgs),
+    /// Show what programs wrote, merged by time; of programs that were removed, too
+    Logs(LogsArgs),
     /// Tell why programs ended and restarted, newest first, and what pattern there is in it
     Explain(ExplainArgs),
     /// Show figures of programs over time: processor, memory, threads, files, storage
@@ -165,6 +170,57 @@ pub struct EventsArgs {
     /// Only these, like `program.crashed` or `program.*`; may be repeated
     #[arg(long = "type", value_name = "TYPE")]
     pub types: Vec<String>,
+}
+
+/// `logs`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct LogsArgs {
+    /// Programs, instances (`web:0`), globs (`web*`), `tag:NAME`, or `all`
+    #[arg(required = true, value_name = "NAME")]
+    pub names: Vec<String>,
+    /// One JSON object a line
+    #[arg(long)]
+    pub json: bool,
+    /// Go on with what comes
+    #[arg(short, long)]
+    pub follow: bool,
+    /// Only the last N [default: all, 20 with --follow]
+    #[arg(short = 'n', long = "lines", value_name = "N")]
+    pub last: Option<usize>,
+    /// Only since then: `10m` ago, or a time like `2026-01-31T08:00:00Z`
+    #[arg(long, value_name = "T", value_parser = since)]
+    pub since: Option<Since>,
+    /// Only until then
+    #[arg(long, value_name = "T", value_parser = since, conflicts_with = "follow")]
+    pub until: Option<Since>,
+    /// Only lines in which this regular expression is found
+    #[arg(long, value_name = "RE", value_parser = pattern)]
+    pub grep: Option<Pattern>,
+    /// Only lines of this level or a worse one: `trace`, `debug`, `info`, `warn`, `error`, `fatal`
+    #[arg(long, value_name = "LEVEL", value_parser = level)]
+    pub level: Option<Level>,
+    /// Only what this run wrote; `events --json` and `status --json` have the ids
+    #[arg(long, value_name = "ID")]
+    pub run: Option<RunId>,
+    /// Only one of the two: `out` or `err`
+    #[arg(long, value_name = "STREAM", value_parser = stream)]
+    pub stream: Option<Stream>,
+}
+
+fn pattern(text: &str) -> Result<Pattern, String> {
+    Pattern::new(text).map_err(|error| format!("this is no regular expression: {error}"))
+}
+
+fn level(text: &str) -> Result<Level, String> {
+    Level::named(text).ok_or_else(|| "write trace, debug, info, warn, error or fatal".to_owned())
+}
+
+fn stream(text: &str) -> Result<Stream, String> {
+    match text {
+        "out" | "stdout" => Ok(Stream::Stdout),
+        "err" | "stderr" => Ok(Stream::Stderr),
+        _ => Err("write out or err".to_owned()),
+    }
 }
 
 /// `explain`.

@@ -15,6 +15,7 @@ mod import;
 mod inbox;
 mod incidents;
 mod metrics;
+mod logs;
 mod notify;
 mod output;
 mod plot;
@@ -74,6 +75,7 @@ fn dispatch(args: Args) -> Result<ExitCode, Failure> {
         Command::Check => run::check(&place, &mut Out::stdout()),
         Command::Status(asked) => status::status(&place, asked, &mut Out::stdout()),
         Command::Events(asked) => events::events(&place, &asked, &mut Out::stdout()),
+        Command::Logs(asked) => logs::logs(&place, &asked, &mut Out::stdout()),
         Command::Explain(asked) => explain::explain(&place, &asked, &mut Out::stdout()),
         Command::Metrics(asked) => metrics::metrics(&place, &asked, &mut Out::stdout()),
         Command::Start(asked) => verbs::verb(&place, verbs::START, &asked),
@@ -146,6 +148,11 @@ mod tests {
             &["jikimi", "metrics"],
             &["jikimi", "metrics", "web", "--candles", "7m"],
             &["jikimi", "metrics", "web", "--json", "--csv"],
+            &["jikimi", "logs"],
+            &["jikimi", "logs", "web", "--grep", "("],
+            &["jikimi", "logs", "web", "--level", "loud"],
+            &["jikimi", "logs", "web", "--stream", "in"],
+            &["jikimi", "logs", "web", "--run", "first"],
             &["jikimi", "explain", "web", "-n", "some"],
             &["jikimi", "signal", "web"],
             &["jikimi", "send", "web"],

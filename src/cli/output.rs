@@ -173,6 +173,12 @@ impl Out {
         self.to.write_all(format!("{text}\n").as_bytes())?;
         Ok(self.to.flush()?)
     }
+
+    /// Writes bytes as they are, and hands them on.
+    pub fn raw(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        self.to.write_all(bytes)?;
+        Ok(self.to.flush()?)
+    }
 }
 
 /// What was written, for a test to read.

@@ -54,7 +54,7 @@ pub(super) struct Document {
 
 impl Fields {
     /// The value of `path`, or its default.
-    fn typed(&self, path: &str) -> Option<Typed> {
+    pub(super) fn typed(&self, path: &str) -> Option<Typed> {
         self.written(path).cloned().or_else(|| default_of(path))
     }
 

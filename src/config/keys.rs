@@ -68,6 +68,13 @@ pub enum Kind {
         /// The greatest.
         max: f64,
     },
+    /// Bytes, as `"10MiB"`.
+    Size {
+        /// The least.
+        min: u64,
+        /// The most.
+        max: u64,
+    },
     /// `"10s"`.
     Duration {
         /// The least.
@@ -168,6 +175,7 @@ impl Kind {
             Self::Switch => "`true` or `false`".to_owned(),
             Self::Integer { min, max } => format!("whole number, {min} to {max}"),
             Self::Number { min, max } => format!("number, {min} to {max}"),
+            Self::Size { .. } => "size".to_owned(),
             Self::Duration { .. } => "duration".to_owned(),
             Self::Text => "text".to_owned(),
             Self::Path => "path".to_owned(),

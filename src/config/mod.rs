@@ -36,6 +36,7 @@ mod policy;
 mod probes;
 mod programs;
 mod read;
+mod rotation;
 mod rule;
 mod rule_command;
 mod secrets;

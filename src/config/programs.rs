@@ -11,7 +11,7 @@ use super::fault::wrong;
 use super::fields::{Block, Fields};
 use super::read::{Reader, Typed};
 use super::source::read_text;
-use super::{env_file, lists, os, policy, probes, silence, stops, timing};
+use super::{env_file, lists, os, policy, probes, rotation, silence, stops, timing};
 use crate::limits;
 use crate::model::needs::Needs;
 use crate::model::program::{
@@ -79,6 +79,7 @@ pub(super) fn program(
         os,
         health,
         silence: silence::of(fields),
+        rotation: rotation::of(fields),
     })
 }
 

@@ -10,7 +10,7 @@ use super::fault::{Fault, Wrong, shown, wrong};
 use super::keys::{Key, Kind};
 use super::source::{At, Sources};
 use super::syntax::{Node, Value};
-use super::{announce, lists, os, policy, rule, secrets, silence, stops, timing};
+use super::{announce, lists, os, policy, rotation, rule, secrets, silence, stops, timing};
 use crate::limits;
 use crate::model::calendar::Calendar;
 use crate::model::log_silence::LogSilence;
@@ -44,6 +44,7 @@ pub(super) enum Typed {
     Integer(i64),
     Number(f64),
     Duration(Duration),
+    Size(u64),
     Word(Word),
     Words(Vec<Word>),
     /// Names of programs, each with its condition.
@@ -98,7 +99,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Keeps a good value; reports a bad one.
-    fn keep<T>(&mut self, at: At, name: &str, result: Result<T, Wrong>) -> Option<T> {
+    pub(super) fn keep<T>(&mut self, at: At, name: &str, result: Result<T, Wrong>) -> Option<T> {
         result.map_err(|wrong| self.fault(at, name, wrong)).ok()
     }
 
@@ -118,6 +119,7 @@ impl<'a> Reader<'a> {
                 _ => self.wrong_type(key, name, node),
             },
             Kind::Number { min, max } => self.number(key, name, (node, min, max)),
+            Kind::Size { min, max } => rotation::size(self, key, name, (node, min, max)),
             Kind::Duration { min, max } => self.duration(key, name, (node, min, max)),
             Kind::Text => {
                 let word = self.word(key, name, node)?;

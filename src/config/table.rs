@@ -86,6 +86,10 @@ const ATTEMPT: Kind = Kind::Duration {
     min: Duration::from_millis(100),
     max: limits::ATTEMPT_MAX,
 };
+const ROTATED: Kind = Kind::Size {
+    min: limits::LOG_SIZE_LEAST,
+    max: limits::LOG_SIZE_MOST,
+};
 
 const fn count(max: i64) -> Kind {
     Kind::Integer { min: 1, max }
@@ -175,6 +179,13 @@ pub const KEYS: &[Key] = &[
     now("program.*.restart_at", Kind::Restarts, r#"{ at = "04:00", zone = "Asia/Seoul", announce = [{ before = "5m", line = "say restart in 5 minutes" }] }"#, "When what runs is restarted: times of day, or lines of cron as `\"0 4 * * mon\"`; the zone is the system's unless it is named; before it, the lines of `announce` are typed."),
     now("program.*.schedule", Kind::Calendar, r#"{ at = ["*/5 * * * *"], zone = "UTC" }"#, "When it is started, if it does not run then; for programs that end by themselves."),
     usual("program.*.recover_after", SOME_TIME, r#""5s""#, "Running this long ends an incident."),
+    usual("program.*.logs.max_size", ROTATED, r#""10MiB""#, "A file of its output is followed by another one at this size, at the end of a line if one is near."),
+    now("program.*.logs.max_age", span(Duration::from_secs(1)), r#""1d""#, "Or when its first line is so old and another one comes.").or("any age"),
+    usual("program.*.logs.keep", count(limits::LOG_KEEP_MAX), "5", "So many older files of each stream are kept."),
+    usual("program.*.logs.compress", Kind::Switch, "true", "Older files are compressed; `jikimi logs` and `zstdcat` read them."),
+    now("program.*.logs.max_total", ROTATED, r#""200MiB""#, "What the files of an instance may take together; the oldest of the older ones go first.").or("what `keep` leaves"),
+    later("program.*.logs.rate_limit", "A bound on what it writes."),
+    later("program.*.logs.forward", "Lines that are told."),
     now("program.*.tags", Kind::Tags, r#"["game"]"#, "Labels, chosen by `tag:game`."),
     now("program.*.metrics.interval", SAMPLING, r#""5s""#, "How often it is measured; `100ms` at the least.").or("`metrics.interval`"),
     now("program.*.readiness.http", Kind::Url, r#""http://127.0.0.1:8080/""#, "Ready when a GET is answered with 200 to 399; redirects are not followed."),
@@ -206,7 +217,6 @@ pub const KEYS: &[Key] = &[
     now("program.*.rlimits", Kind::Limits, r#"{ nofile = 65536, core = "unlimited", as = "1GiB:2GiB" }"#, "Resource limits by the names of `setrlimit`, soft and hard alike, or `\"soft:hard\"`.").or("those of `jikimi`").restarts(),
     usual("program.*.terminal", Kind::Switch, "false", "Gives it a terminal as standard input, output and error, and a session of its own. Its output is one stream, with what is typed as the terminal echoes it.").restarts(),
     usual("program.*.new_session", Kind::Switch, "false", "Leads a session of its own, without a terminal.").restarts(),
-    later("program.*.logs", "Rotation and forwarding of its output."),
     later("program.*.pre_start", "Runs before each start."),
     later("program.*.watch", "Restarts when files change."),
     later("program.*.metrics.scrape", "Figures the program publishes."),

@@ -237,6 +237,18 @@ impl Growth {
         Ok(Self(fd))
     }
 
+    /// Watches the files of many; a folder that is not there is passed over.
+    pub fn watch_all(state_dir: &Path, instances: &[InstanceName]) -> io::Result<Self> {
+        let fd = inotify::init(CreateFlags::CLOEXEC)?;
+        let flags = WatchFlags::MODIFY | WatchFlags::CREATE | WatchFlags::MOVED_TO;
+        for instance in instances {
+            let folder = state_dir.join(LOGS).join(instance.to_string());
+            // Then it is looked at now and then.
+            let _ = inotify::add_watch(&fd, folder, flags);
+        }
+        Ok(Self(fd))
+    }
+
     /// Waits for the next change.
     pub fn wait(&self) -> io::Result<()> {
         let mut room = [MaybeUninit::uninit(); limits::INOTIFY_BYTES];

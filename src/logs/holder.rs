@@ -25,6 +25,7 @@ use rustix::net::{
 
 use super::ends::Ends;
 use super::index::Mark;
+use super::keeping::Keeping;
 use super::link;
 use super::lock::PumpLock;
 use super::pipes::PipeId;
@@ -249,6 +250,7 @@ impl Holder {
 
     fn start_pump(&mut self) -> io::Result<Pump> {
         let pump = Pump::new(&self.state_dir, Vec::new())?;
+        let pump = pump.with_keeping(Keeping::stored(&self.state_dir));
         let mut pump = pump.with_terminals(self.masters.clone());
         for (id, fd) in std::mem::take(&mut self.held) {
             pump.add(id, fd, Mark::Running);

@@ -92,6 +92,9 @@ pub(super) struct IndexWriter {
     path: PathBuf,
     file: Option<File>,
     last: Option<(Mono, u64)>,
+    /// The newest growth that was not yet time for an entry: it is noted before the next one, so that a line has not
+    /// the time of another one that came long after.
+    pending: Option<Entry>,
     is_failing: bool,
 }
 
@@ -101,6 +104,7 @@ impl IndexWriter {
             path,
             file: None,
             last: None,
+            pending: None,
             is_failing: false,
         }
     }
@@ -109,13 +113,32 @@ impl IndexWriter {
     pub(super) fn grew(&mut self, entry: &Entry, now: Mono) {
         if is_due(self.last, entry.offset, now) {
             self.note(entry, now);
+        } else {
+            self.pending = Some(*entry);
+        }
+    }
+
+    /// Gives the file the name `to`, complete; what comes goes into another one.
+    pub(super) fn put_aside(&mut self, to: &Path) -> io::Result<()> {
+        if let Some(pending) = self.pending.take() {
+            // Then the last lines have the time of the file.
+            let _ = self.append(&pending);
+        }
+        self.file = None;
+        self.last = None;
+        match std::fs::rename(&self.path, to) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
+            Ok(()) | Err(_) => Ok(()),
         }
     }
 
     /// Writes an entry. A fault is said once: output matters more than its index.
     pub(super) fn note(&mut self, entry: &Entry, now: Mono) {
         self.last = Some((now, entry.offset));
-        match self.append(entry) {
+        let pending = self.pending.take();
+        let pending = pending.filter(|before| before.offset < entry.offset);
+        let appended = pending.map_or(Ok(()), |before| self.append(&before));
+        match appended.and_then(|()| self.append(entry)) {
             Ok(()) => self.is_failing = false,
             Err(e) => {
                 self.file = None;
@@ -161,6 +184,36 @@ impl Index {
         let mut bytes = [0; ENTRY];
         self.file.read_exact_at(&mut bytes, at * ENTRY_U64).ok()?;
         Entry::decode(&bytes)
+    }
+
+    /// How many entries there are.
+    pub(super) fn count(&self) -> u64 {
+        self.entries
+    }
+
+    /// Takes in what was written since it was opened.
+    pub(super) fn look_again(&mut self) {
+        if let Ok(metadata) = self.file.metadata() {
+            self.entries = metadata.len() / ENTRY_U64;
+        }
+    }
+
+    /// Every entry that is not damaged with its number, in their order.
+    pub(super) fn each(&self, mut take: impl FnMut(u64, &Entry)) -> io::Result<()> {
+        let mut block = vec![0; limits::INDEX_BLOCK * ENTRY];
+        let mut at = 0;
+        while at < self.entries {
+            let count = (self.entries - at).min(limits::INDEX_BLOCK as u64);
+            let bytes = &mut block[..usize::try_from(count * ENTRY_U64).unwrap_or(0)];
+            self.file.read_exact_at(bytes, at * ENTRY_U64)?;
+            for (n, bytes) in (at..).zip(bytes.chunks_exact(ENTRY)) {
+                if let Some(entry) = Entry::decode(bytes) {
+                    take(n, &entry);
+                }
+            }
+            at += count;
+        }
+        Ok(())
     }
 
     /// The newest entry.

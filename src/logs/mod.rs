@@ -15,6 +15,7 @@
 //! thread and open no segment: the one who supervises calls them.
 
 mod batch;
+mod chain;
 mod derive;
 mod ends;
 mod follow;
@@ -22,12 +23,14 @@ mod heard;
 pub mod holder;
 pub mod index;
 mod inputs;
+mod keeping;
 pub mod level;
 mod lines;
 mod link;
 mod lock;
 mod lookout;
 mod notify;
+mod pack;
 mod paint;
 mod pipes;
 mod print;
@@ -35,6 +38,7 @@ mod progress;
 mod ptys;
 mod pump;
 mod pumping;
+mod read;
 mod scan;
 mod screen;
 mod segments;
@@ -61,17 +65,20 @@ pub use self::ends::RunEnd;
 pub use self::follow::{Follower, Growth, Line};
 pub use self::holder::HolderSeat;
 pub use self::inputs::RunInput;
+pub use self::keeping::Rules;
 pub use self::lookout::AwaitedLine;
 pub use self::pipes::{PipeId, RunPipes, RunReaders};
 pub use self::print::Terminal;
 pub use self::ptys::RunTerminal;
 pub use self::pump::Notice;
 pub use self::pumping::NoticeSink;
+pub use self::read::{Asked, LogLine, Reader};
 pub use self::scan::RecordSink;
 pub use self::screen::{Screen, recent};
 pub use self::segments::Source;
 
 use self::heard::Heard;
+use self::keeping::Keeping;
 use self::lookout::Lookout;
 use self::pipes::PipeDir;
 use self::ptys::Masters;
@@ -101,6 +108,8 @@ pub enum LogsError {
 pub struct Setup {
     /// Where everything lies; the caller has its lock.
     pub state_dir: PathBuf,
+    /// How the output of each program is kept.
+    pub keeping: Rules,
     /// How far records were derived, from the database.
     pub cursors: Vec<LogCursor>,
     /// Takes log records with the cursors that go with them.
@@ -173,6 +182,7 @@ struct Inner {
     wake: Arc<OwnedFd>,
     was_full: Arc<AtomicBool>,
     finish_by: Arc<Deadline>,
+    keeping: Keeping,
     lookout: Lookout,
     heard: Heard,
     threads: Mutex<Option<Threads>>,
@@ -181,6 +191,7 @@ struct Inner {
 struct Threads {
     pump: JoinHandle<()>,
     scan: (JoinHandle<()>, Receiver<Scanned>),
+    pack: (JoinHandle<()>, Receiver<()>),
     print: Option<(JoinHandle<()>, Receiver<()>)>,
 }
 
@@ -310,6 +321,11 @@ impl Logs {
         Ok(pipes)
     }
 
+    /// How the output of each program is kept from now on. Writes a small file.
+    pub fn keep(&self, rules: Rules) {
+        self.0.keeping.set(&self.0.state_dir, rules);
+    }
+
     /// Has the holder keep the main process of a run, by a descriptor of it, until the run is over.
     pub fn watch(&self, run: RunId, pidfd: OwnedFd) {
         self.tell(Command::Watch(run, pidfd));
@@ -403,6 +419,11 @@ impl Logs {
         let left = || left() + limits::LOG_READERS_GRACE;
         let (scan, scanned) = threads.scan;
         let scanned = totals.and_then(|_| scanned.recv_timeout(left()));
+        let (pack, packed) = threads.pack;
+        // One that is in the middle of compressing leaves the plain file, and the next start does it again.
+        if totals.is_ok() && packed.recv_timeout(left()).is_ok() {
+            join(pack);
+        }
         let shown = threads.print.map(|(thread, shown)| {
             let shown = totals.and_then(|_| shown.recv_timeout(left()));
             shown.map(|()| thread)
@@ -482,6 +503,17 @@ impl Drop for Inner {
 fn join(thread: JoinHandle<()>) {
     // A panic was logged by the thread itself.
     let _ = thread.join();
+}
+
+/// Every stream there is output of in `state_dir`, of programs that were removed, too.
+pub fn sources(state_dir: &Path) -> io::Result<Vec<Source>> {
+    Source::all(state_dir)
+}
+
+/// Untrusted bytes as a line that is harmless to a terminal, with its colours if they are to be kept.
+#[must_use]
+pub fn clean_line(text: &[u8], keep_colours: bool) -> String {
+    paint::clean(paint::last_return(text), keep_colours)
 }
 
 /// The segment that holds what `instance` writes to `stream`.

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt as _;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +12,7 @@ use std::time::Duration;
 use crossbeam::channel::RecvTimeoutError;
 
 use super::Deadline;
+use super::chain;
 use super::lines::split;
 use super::paint::{self, Look};
 use super::progress::Watch;
@@ -48,6 +49,8 @@ struct Stuck;
 /// How far a source has been shown.
 #[derive(Clone, Copy, Debug)]
 struct Shown {
+    /// The file it is in; none: not opened yet.
+    inode: Option<u64>,
     offset: u64,
     /// There is an unfinished line since then.
     partial: Option<Mono>,
@@ -124,6 +127,7 @@ impl Printer {
             let name = source.instance.to_string().chars().count();
             self.width = self.width.max(name.min(limits::PRINT_NAME_WIDTH));
             let shown = self.shown.entry(source).or_insert(Shown {
+                inode: None,
                 offset: grown.from,
                 partial: None,
                 has_ended: false,
@@ -187,8 +191,11 @@ impl Printer {
 
     /// Shows a piece, as far as the terminal has room.
     fn show(&self, source: &Source, shown: &mut Shown) -> io::Result<Result<(), Stuck>> {
-        let path = source.segment(&self.state_dir);
-        let file = File::open(&path)?;
+        let Some((path, file, is_last)) = self.file(source, shown)? else {
+            // What was put aside is compressed already: what it had is not shown any more.
+            shown.is_dirty = true;
+            return Ok(Ok(()));
+        };
         let len = file.metadata()?.len();
         if len < shown.offset {
             // Cut short or made anew.
@@ -208,7 +215,7 @@ impl Printer {
         let mut bytes = vec![0; left.min(most)];
         file.read_exact_at(&mut bytes, shown.offset)?;
         let has_more = left > bytes.len();
-        let pieces = split(&bytes, shown.has_ended && !has_more);
+        let pieces = split(&bytes, (shown.has_ended || !is_last) && !has_more);
         let mut used = 0;
         for (n, piece) in pieces.iter().enumerate() {
             let is_passed_over = is_cut && n == 0;
@@ -220,7 +227,10 @@ impl Printer {
         }
         shown.offset += used as u64;
         shown.is_dirty = has_more && used > 0;
-        if !has_more {
+        if !has_more && !is_last {
+            shown.is_dirty = true;
+            self.go_on(source, shown)?;
+        } else if !has_more {
             shown.has_ended = false;
             shown.partial = match (used < bytes.len(), shown.partial) {
                 (true, Some(since)) if used == 0 => Some(since),
@@ -229,6 +239,47 @@ impl Printer {
             };
         }
         Ok(Ok(()))
+    }
+
+    /// The file that is being shown, and whether it is the one that is written; none when it is compressed.
+    fn file(
+        &self,
+        source: &Source,
+        shown: &mut Shown,
+    ) -> io::Result<Option<(PathBuf, File, bool)>> {
+        let path = source.segment(&self.state_dir);
+        let file = File::open(&path)?;
+        let inode = file.metadata()?.ino();
+        if *shown.inode.get_or_insert(inode) == inode {
+            return Ok(Some((path, file, true)));
+        }
+        let parts = chain::list(&self.state_dir, source)?;
+        let held = parts
+            .into_iter()
+            .rfind(|part| Some(part.inode) == shown.inode);
+        match held.filter(|part| !part.is_packed) {
+            Some(part) => {
+                let file = File::open(&part.path)?;
+                Ok(Some((part.path, file, false)))
+            }
+            None => {
+                self.go_on(source, shown)?;
+                Ok(None)
+            }
+        }
+    }
+
+    /// To the file behind the one that is being shown.
+    fn go_on(&self, source: &Source, shown: &mut Shown) -> io::Result<()> {
+        let parts = chain::list(&self.state_dir, source)?;
+        let at = parts
+            .iter()
+            .rposition(|part| Some(part.inode) == shown.inode);
+        let next = at.map_or(parts.last(), |at| parts.get(at + 1));
+        shown.inode = next.map(|part| part.inode);
+        shown.offset = 0;
+        shown.partial = None;
+        Ok(())
     }
 
     fn print(&self, source: &Source, text: &[u8]) -> bool {

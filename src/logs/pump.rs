@@ -5,6 +5,7 @@
 
 mod faults;
 mod terminals;
+mod turn;
 
 use std::collections::HashMap;
 use std::io;
@@ -20,6 +21,7 @@ use rustix::pipe::{fcntl_getpipe_size, fcntl_setpipe_size};
 
 use super::heard::{Ear, Heard};
 use super::index::{Entry, IndexWriter, Mark};
+use super::keeping::Keeping;
 use super::pipes::{PipeDir, PipeId};
 use super::progress::Progress;
 use super::ptys::Masters;
@@ -72,6 +74,7 @@ struct Flow {
     users: usize,
     /// Output goes through memory, and the disk is tried again then.
     retry_at: Option<Mono>,
+    turn: turn::Turn,
 }
 
 /// See the file's head.
@@ -89,6 +92,8 @@ pub(super) struct Pump {
     grown: usize,
     told_at: Option<Mono>,
     readers: Vec<Progress>,
+    /// How the output of each program is kept, and who looks after what is put aside.
+    keeping: Keeping,
     /// When each run last wrote.
     pub(super) heard: Heard,
     notices: Vec<Notice>,
@@ -130,6 +135,7 @@ impl Pump {
             grown: 0,
             told_at: None,
             readers,
+            keeping: Keeping::default(),
             heard: Heard::default(),
             notices: Vec::new(),
             closed: Vec::new(),
@@ -143,6 +149,12 @@ impl Pump {
     /// The terminals whose output goes through pipes; to be said before the first pipe.
     pub(super) fn with_terminals(mut self, masters: Masters) -> Self {
         self.masters = masters;
+        self
+    }
+
+    /// How output is kept; without a word as by default.
+    pub(super) fn with_keeping(mut self, keeping: Keeping) -> Self {
+        self.keeping = keeping;
         self
     }
 
@@ -181,6 +193,7 @@ impl Pump {
         self.grown += capacity.saturating_sub(limits::PIPE_BYTES);
         let state_dir = &self.state_dir;
         let flow = self.flows.entry(source.clone()).or_insert_with(|| Flow {
+            turn: turn::Turn::begin(state_dir, &source),
             segment: Segment::new(source.segment(state_dir)),
             index: IndexWriter::new(source.index(state_dir)),
             users: 0,
@@ -398,6 +411,7 @@ impl Pump {
         }
         // With no pipe left, what comes from memory is all there will be.
         self.tell_readers(source, bytes.start, run.is_none());
+        self.turn(source, bytes.end);
     }
 
     fn tell_readers(&self, source: &Source, from: u64, has_ended: bool) {

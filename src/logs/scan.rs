@@ -3,9 +3,7 @@
 //! taken, so a line is recorded exactly once when the sink stores both in one transaction.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs::File;
 use std::io;
-use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +13,7 @@ use rayon::prelude::*;
 
 use super::Deadline;
 use super::batch::{Batcher, Place};
+use super::chain::{self, Input, Part};
 use super::derive::{Derived, Found, Within, derive};
 use super::index::Index;
 use super::progress::Watch;
@@ -45,6 +44,8 @@ pub(super) struct Scanner {
 #[derive(Clone, Copy, Debug)]
 struct Reading {
     place: Place,
+    /// The number of the file, once it was read.
+    number: Option<u64>,
     within: Within,
 }
 
@@ -53,6 +54,8 @@ struct Chunk {
     source: Source,
     bytes: Vec<u8>,
     start: Reading,
+    /// Where another file begins in the bytes: the place of it there.
+    borders: Vec<(usize, Reading)>,
     has_more: bool,
     is_final: bool,
 }
@@ -64,6 +67,24 @@ impl Chunk {
             self.start.within,
             self.is_final && !self.has_more,
         )
+    }
+
+    /// Where the first `end` of the bytes end.
+    fn reading(&self, end: usize) -> Reading {
+        let mut from = (0, self.start);
+        for (at, reading) in &self.borders {
+            // The end of a file is a place of its own.
+            if *at < end {
+                from = (*at, *reading);
+            }
+        }
+        let (begin, mut reading) = from;
+        reading.place.offset += (end - begin) as u64;
+        reading
+    }
+
+    fn place(&self, end: usize) -> Place {
+        self.reading(end).place
     }
 }
 
@@ -111,6 +132,7 @@ impl Scanner {
             };
             let reading = Reading {
                 place,
+                number: None,
                 within: Within::Nothing,
             };
             self.read.insert(source, reading);
@@ -201,30 +223,43 @@ impl Scanner {
     }
 
     fn read_chunk(&self, source: &Source, is_final: bool) -> io::Result<Chunk> {
-        let file = File::open(source.segment(&self.state_dir))?;
-        let metadata = file.metadata()?;
-        let (inode, len) = (metadata.ino(), metadata.len());
-        let fresh = Reading {
-            place: Place { inode, offset: 0 },
-            within: Within::Nothing,
+        let parts = chain::list(&self.state_dir, source)?;
+        let held = self.read.get(source).copied();
+        let (mut at, is_same) = match held {
+            Some(held) => find(&parts, &held),
+            // Never read: from the oldest there is.
+            None => (0, false),
         };
-        // Another file, or one that was cut short: from its beginning.
-        let start = self
-            .read
-            .get(source)
-            .filter(|r| r.place.inode == inode && r.place.offset <= len)
-            .copied()
-            .unwrap_or(fresh);
-        let left = usize::try_from(len - start.place.offset).unwrap_or(usize::MAX);
-        let mut bytes = vec![0; left.min(limits::SCAN_CHUNK_BYTES)];
-        file.read_exact_at(&mut bytes, start.place.offset)?;
-        Ok(Chunk {
+        let part = parts.get(at).ok_or(io::ErrorKind::NotFound)?;
+        let start = match held.filter(|_| is_same) {
+            Some(held) if part.is_packed || held.place.offset <= part.bytes => Reading {
+                number: Some(part.number),
+                ..held
+            },
+            // Another file, or one that was cut short: from its beginning.
+            Some(_) | None => Reading::of(part),
+        };
+        let mut chunk = Chunk {
             source: source.clone(),
-            has_more: left > bytes.len(),
-            bytes,
+            bytes: Vec::new(),
             start,
+            borders: Vec::new(),
+            has_more: true,
             is_final,
-        })
+        };
+        let mut offset = start.place.offset;
+        loop {
+            chunk.has_more = fill(&parts[at], offset, &mut chunk.bytes)?;
+            if chunk.has_more {
+                return Ok(chunk);
+            }
+            at += 1;
+            let Some(part) = parts.get(at) else {
+                return Ok(chunk);
+            };
+            chunk.borders.push((chunk.bytes.len(), Reading::of(part)));
+            offset = 0;
+        }
     }
 
     /// On several threads when it is a backlog: below that handing out costs more than the work.
@@ -242,17 +277,12 @@ impl Scanner {
     }
 
     fn keep(&mut self, chunk: &Chunk, derived: Derived) -> Result<(), GaveUp> {
-        let index = if derived.found.is_empty() {
-            None
-        } else {
-            Index::open(&chunk.source.index(&self.state_dir)).ok()
-        };
-        let base = chunk.start.place;
+        let mut indexes = Indexes::new(self.state_dir.clone(), &chunk.source);
         let mut told = 0;
         for found in derived.found {
-            let end = base.offset + found.end as u64;
+            let place = chunk.place(found.end);
             self.reach(chunk, found.end, &mut told);
-            let record = record(&chunk.source, found, index.as_ref(), end);
+            let record = record(&chunk.source, found, indexes.of(place.inode), place.offset);
             self.batcher.push(record, clock::mono());
             if self.batcher.is_due(clock::mono(), false) {
                 self.flush()?;
@@ -260,11 +290,8 @@ impl Scanner {
         }
         self.reach(chunk, derived.used, &mut told);
         let reading = Reading {
-            place: Place {
-                offset: base.offset + derived.used as u64,
-                ..base
-            },
             within: derived.within,
+            ..chunk.reading(derived.used)
         };
         self.read.insert(chunk.source.clone(), reading);
         if !chunk.has_more || derived.used == 0 {
@@ -278,10 +305,7 @@ impl Scanner {
 
     fn reach(&mut self, chunk: &Chunk, end: usize, told: &mut usize) {
         if end > *told {
-            let place = Place {
-                offset: chunk.start.place.offset + end as u64,
-                ..chunk.start.place
-            };
+            let place = chunk.place(end);
             self.batcher
                 .reached(&chunk.source, place, (end - *told) as u64);
             *told = end;
@@ -306,6 +330,61 @@ impl Scanner {
     }
 }
 
+impl Reading {
+    fn of(part: &Part) -> Self {
+        let place = Place {
+            inode: part.inode,
+            offset: 0,
+        };
+        Self {
+            place,
+            number: Some(part.number),
+            within: Within::Nothing,
+        }
+    }
+}
+
+/// Which of the files `held` is in, or is to go on with, and whether it is that very file. Its number tells it from
+/// one that was given the same inode after it was compressed; only a cursor from the database has none.
+fn find(parts: &[Part], held: &Reading) -> (usize, bool) {
+    let is_its = |part: &Part| part.inode == held.place.inode;
+    let written = parts.len().saturating_sub(1);
+    let Some(number) = held.number else {
+        return match parts.iter().rposition(is_its) {
+            Some(at) => (at, true),
+            // What of the older ones was read is not known.
+            None => (written, false),
+        };
+    };
+    if let Some(at) = parts.iter().position(|p| is_its(p) && p.number == number) {
+        return (at, true);
+    }
+    match parts.iter().position(|p| p.number > number) {
+        Some(at) => (at, false),
+        // Somebody removed the older files, and numbers begin anew.
+        None => (written, parts.last().is_some_and(is_its)),
+    }
+}
+
+/// Reads from `offset` of `part` until a chunk is full; whether it is.
+fn fill(part: &Part, offset: u64, bytes: &mut Vec<u8>) -> io::Result<bool> {
+    let mut input = Input::open(part, offset)?;
+    let mut held = bytes.len();
+    bytes.resize(limits::SCAN_CHUNK_BYTES, 0);
+    while held < bytes.len() {
+        match input.read(&mut bytes[held..]) {
+            Ok(0) => break,
+            Ok(n) => held += n,
+            Err(e) => {
+                bytes.truncate(held);
+                return Err(e);
+            }
+        }
+    }
+    bytes.truncate(held);
+    Ok(held == limits::SCAN_CHUNK_BYTES)
+}
+
 fn pause(time: Duration) {
     // Nothing ever comes: it is the waiting that is wanted.
     let _ = never::<()>().recv_timeout(time);
@@ -321,6 +400,33 @@ fn pool() -> Option<rayon::ThreadPool> {
         .build()
         .inspect_err(|e| log::warn!("no pool for the backlog of logs: {e}"))
         .ok()
+}
+
+/// The index of the file that was asked about last.
+struct Indexes<'a> {
+    state_dir: PathBuf,
+    source: &'a Source,
+    held: Option<(u64, Option<Index>)>,
+}
+
+impl<'a> Indexes<'a> {
+    fn new(state_dir: PathBuf, source: &'a Source) -> Self {
+        Self {
+            state_dir,
+            source,
+            held: None,
+        }
+    }
+
+    fn of(&mut self, inode: u64) -> Option<&Index> {
+        if self.held.as_ref().is_none_or(|(held, _)| *held != inode) {
+            let parts = chain::list(&self.state_dir, self.source).unwrap_or_default();
+            let part = parts.into_iter().rfind(|part| part.inode == inode);
+            let index = part.and_then(|part| Index::open(&part.index).ok());
+            self.held = Some((inode, index));
+        }
+        self.held.as_ref()?.1.as_ref()
+    }
 }
 
 fn record(source: &Source, found: Found, index: Option<&Index>, end: u64) -> LogRecord {
@@ -343,6 +449,7 @@ mod tests {
     use parking_lot::Mutex;
     use std::collections::BTreeSet;
     use std::fmt::Write as _;
+    use std::os::unix::fs::MetadataExt as _;
 
     fn source(name: &str) -> Source {
         Source {

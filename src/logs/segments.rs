@@ -33,7 +33,7 @@ pub(super) const fn stem(stream: Stream) -> &'static str {
 }
 
 impl Source {
-    fn folder(&self, state_dir: &Path) -> PathBuf {
+    pub(super) fn folder(&self, state_dir: &Path) -> PathBuf {
         state_dir.join(LOGS).join(self.instance.to_string())
     }
 
@@ -69,7 +69,9 @@ impl Source {
                     instance: instance.clone(),
                     stream,
                 };
-                if source.segment(state_dir).is_file() {
+                if source.segment(state_dir).is_file()
+                    || super::chain::rotated(state_dir, &source).is_ok_and(|r| !r.is_empty())
+                {
                     found.push(source);
                 }
             }
@@ -144,6 +146,20 @@ impl Segment {
     /// The length, made if it is not there.
     pub(super) fn len(&mut self) -> io::Result<u64> {
         self.end().map(|(_, len)| len)
+    }
+
+    /// Whether a line ends at `len`, its end.
+    pub(super) fn ends_line(&self, len: u64) -> bool {
+        let mut byte = [0];
+        let file = self.file.as_ref().zip(len.checked_sub(1));
+        file.is_none_or(|(file, at)| file.read_exact_at(&mut byte, at).is_ok() && byte == *b"\n")
+    }
+
+    /// Gives the file the name `to`; what comes goes into another one.
+    pub(super) fn put_aside(&mut self, to: &Path) -> io::Result<()> {
+        std::fs::rename(&self.path, to)?;
+        self.file = None;
+        self.len().map(drop)
     }
 
     /// Moves what lies in `pipe`, `max` bytes at most, to the end of the file inside the kernel: a process

@@ -10,8 +10,10 @@ use parking_lot::Mutex;
 use rustix::event::{EventfdFlags, eventfd};
 
 use super::index::Mark;
+use super::keeping::Keeping;
 use super::link::Mains;
 use super::lookout::Lookout;
+use super::pack::Packer;
 use super::pipes::{PipeDir, PipeId};
 use super::print::Printer;
 use super::ptys::Masters;
@@ -45,7 +47,17 @@ pub(super) fn start(setup: Setup) -> io::Result<(Logs, Started)> {
     for (id, master) in taken.masters {
         masters.insert(id, master);
     }
-    let mut pump = Pump::new(state_dir, readers)?.with_terminals(masters.clone());
+    let (turned, to_pack) = bounded(limits::LOG_PACK_QUEUE);
+    let keeping = Keeping::telling(turned);
+    keeping.set(state_dir, setup.keeping);
+    let packer = Packer {
+        state_dir: state_dir.to_owned(),
+        keeping: keeping.quiet(),
+        turned: to_pack,
+    };
+    let quiet = keeping.quiet();
+    let pump = Pump::new(state_dir, readers)?.with_terminals(masters.clone());
+    let mut pump = pump.with_keeping(keeping);
     let heard = pump.heard.clone();
     let adopted = adopt(&mut pump, taken.pipes)?;
     pipes.sweep_inputs();
@@ -69,7 +81,7 @@ pub(super) fn start(setup: Setup) -> io::Result<(Logs, Started)> {
         lock,
     };
     pumping.prepare(taken.link)?;
-    let threads = spawn(pumping, scanner, printer)?;
+    let threads = spawn((pumping, packer), scanner, printer)?;
     let inner = Inner {
         state_dir: setup.state_dir,
         pipes,
@@ -78,6 +90,7 @@ pub(super) fn start(setup: Setup) -> io::Result<(Logs, Started)> {
         wake,
         was_full,
         finish_by,
+        keeping: quiet,
         lookout,
         heard,
         threads: Mutex::new(Some(threads)),
@@ -96,13 +109,22 @@ fn adopt(pump: &mut Pump, handed: Vec<(PipeId, OwnedFd)>) -> io::Result<Vec<Pipe
     Ok(adopted)
 }
 
-fn spawn(pumping: Pumping, scanner: Scanner, printer: Option<Printer>) -> io::Result<Threads> {
+fn spawn(
+    (pumping, packer): (Pumping, Packer),
+    scanner: Scanner,
+    printer: Option<Printer>,
+) -> io::Result<Threads> {
     let pump = spawn_named("pump", move || pumping.run())?;
     let (said, records) = bounded(limits::LOG_ANSWER);
     let scan = spawn_named("log-scan", move || {
         let outcome = scanner.run();
         // Nobody listens after a finish that was too late.
         let _ = said.try_send(outcome);
+    })?;
+    let (said, packed) = bounded(limits::LOG_ANSWER);
+    let pack = spawn_named("log-pack", move || {
+        packer.run();
+        let _ = said.try_send(());
     })?;
     let print = match printer {
         None => None,
@@ -118,6 +140,7 @@ fn spawn(pumping: Pumping, scanner: Scanner, printer: Option<Printer>) -> io::Re
     Ok(Threads {
         pump,
         scan: (scan, records),
+        pack: (pack, packed),
         print,
     })
 }

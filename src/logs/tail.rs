@@ -4,13 +4,11 @@
 //! has lines; what is left goes to the last lines of standard output. Shown are standard output's lines, then
 //! standard error's, each in the order they were written: when which was written between the two is not known.
 
-use std::fs::File;
+use std::collections::VecDeque;
 use std::io;
-use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
-use super::index::Index;
-use super::lines::split;
+use super::read::{Asked, Reader};
 use super::segments::Source;
 use crate::ids::RunId;
 use crate::limits;
@@ -48,28 +46,24 @@ fn merge(mut out: Vec<String>, mut err: Vec<String>, n: usize) -> Vec<String> {
 }
 
 fn last_lines(state_dir: &Path, source: &Source, run: RunId, n: usize) -> io::Result<Vec<String>> {
-    let file = File::open(source.segment(state_dir))?;
-    let len = file.metadata()?.len();
-    // Without an index the end of the file is the best there is.
-    let (start, end) = Index::open(&source.index(state_dir)).map_or((0, None), |i| i.span(run));
-    let end = end.unwrap_or(len).min(len);
-    let from = start.max(end.saturating_sub(limits::TAIL_BYTES)).min(end);
-    let mut bytes = vec![0; usize::try_from(end - from).unwrap_or(0)];
-    file.read_exact_at(&mut bytes, from)?;
-    let mut pieces = split(&bytes, true);
-    if from > start && !pieces.is_empty() {
-        // It begins somewhere in a line.
-        pieces.remove(0);
+    let asked = Asked {
+        run: Some(run),
+        window: Some(limits::TAIL_BYTES),
+        ..Asked::default()
+    };
+    let mut reader = Reader::open(state_dir, source, asked)?;
+    let mut last = VecDeque::new();
+    while let Some(line) = reader.next_line(true)? {
+        // Without an index the end of the file is the best there is.
+        let is_its = line.run.is_none_or(|of| of == run);
+        if is_its && !line.bytes.trim_ascii().is_empty() && n > 0 {
+            if last.len() == n {
+                last.pop_front();
+            }
+            last.push_back(cut(&printable(&line.bytes), limits::TAIL_LINE_CHARS).into_owned());
+        }
     }
-    let lines = pieces.iter().map(|p| &bytes[p.text.clone()]);
-    let mut last: Vec<String> = lines
-        .rev()
-        .filter(|line| !line.trim_ascii().is_empty())
-        .take(n)
-        .map(|line| cut(&printable(line), limits::TAIL_LINE_CHARS).into_owned())
-        .collect();
-    last.reverse();
-    Ok(last)
+    Ok(last.into())
 }
 
 #[cfg(test)]

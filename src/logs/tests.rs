@@ -73,6 +73,7 @@ impl Room {
         };
         let setup = Setup {
             state_dir: self.path().to_owned(),
+            keeping: Rules::default(),
             cursors: Vec::new(),
             records: Box::new(move |batch| {
                 batches.lock().push(batch);
@@ -279,6 +280,7 @@ fn a_slow_terminal_is_told_what_it_missed_and_the_file_has_it_all() {
     let to = Arc::clone(&shown);
     let setup = Setup {
         state_dir: room.path().to_owned(),
+        keeping: Rules::default(),
         cursors: Vec::new(),
         records: Box::new(|_| true),
         notices: Box::new(|_| {}),
@@ -477,6 +479,7 @@ fn helper_processes_do_as_they_are_told() {
     }
     let setup = Setup {
         state_dir: PathBuf::from(&dir),
+        keeping: Rules::default(),
         cursors: Vec::new(),
         records: Box::new(|_| true),
         notices: Box::new(|_| {}),

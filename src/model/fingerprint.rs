@@ -105,6 +105,7 @@ fn parts(spec: &ProgramSpec) -> Parts {
         timing,
         health,
         silence,
+        rotation,
         rules,
     } = spec;
     let mut parts = Parts::default();
@@ -120,6 +121,7 @@ fn parts(spec: &ProgramSpec) -> Parts {
     }
     add_notify(&mut parts.run, health);
     parts.live("log_silence", silence);
+    parts.live("logs", rotation);
     add_health(&mut parts, health);
     parts.live("instances", instances);
     parts.live("autostart", autostart);

@@ -68,6 +68,22 @@ impl Level {
     }
 }
 
+impl Level {
+    /// The level of that name.
+    #[must_use]
+    pub fn named(text: &str) -> Option<Self> {
+        const ALL: [Level; 6] = [
+            Level::Trace,
+            Level::Debug,
+            Level::Info,
+            Level::Warn,
+            Level::Error,
+            Level::Fatal,
+        ];
+        ALL.into_iter().find(|level| level.as_str() == text)
+    }
+}
+
 /// One line worth keeping in the database.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogRecord {

@@ -27,6 +27,7 @@ pub mod pattern;
 pub mod program;
 pub mod record;
 pub mod reload;
+pub mod rotation;
 pub mod route;
 pub mod rule;
 pub mod sample;

@@ -14,6 +14,7 @@ use super::log_silence::LogSilence;
 use super::name::InstanceName;
 use super::needs::Needs;
 use super::os::OsSettings;
+use super::rotation::Rotation;
 use super::rule::Rule;
 use super::stop::StopPlan;
 use super::timing::Timing;
@@ -71,6 +72,8 @@ pub struct ProgramSpec {
     pub health: HealthSettings,
     /// How long it may write nothing.
     pub silence: Option<LogSilence>,
+    /// How its output is kept.
+    pub rotation: Rotation,
 }
 
 impl ProgramSpec {
@@ -151,6 +154,7 @@ impl ProgramSpec {
             os: OsSettings::default(),
             health: HealthSettings::default(),
             silence: None,
+            rotation: Rotation::default(),
         }
     }
 }
