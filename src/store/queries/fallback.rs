@@ -143,6 +143,7 @@ fn stand_in(tx: &Tx<'_>, row: &Row, now: Wall) -> Result<(), StoreError> {
         severity: row.severity,
         due: now,
         held: None,
+        seat: None,
         expires_at: now + life,
     };
     super::deliveries::insert(tx, &new)?;

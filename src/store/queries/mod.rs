@@ -1,14 +1,14 @@
 //! The statements, by subject, and how values become columns and back. Nothing here opens a connection or
 //! decides when to commit.
 
-pub(super) mod chunks;
 pub(super) mod bound;
+pub(super) mod chunks;
 pub(super) mod deliveries;
 pub(super) mod desk;
 pub(super) mod ends;
 pub(super) mod events;
-pub(super) mod groups;
 pub(super) mod fallback;
+pub(super) mod groups;
 pub(super) mod incidents;
 pub(super) mod instances;
 pub(super) mod logs;

@@ -121,6 +121,7 @@ fn the_next_message_that_is_taken_says_how_many_there_were() {
         let leased = bench.store.lease_due(&claims, at(9)).expect("leased");
         let leased = leased.into_iter().next().expect("a row");
         let settlement = Settlement {
+            deed: crate::model::deed::Deed::default(),
             id: leased.id,
             verdict: Verdict::Delivered { message: None },
             started_at: at(9),

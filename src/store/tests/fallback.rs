@@ -28,6 +28,7 @@ fn lease(bench: &Bench, name: &str, now: u32) -> Option<Leased> {
 
 fn settle(bench: &Bench, id: DeliveryId, verdict: Verdict, now: u32) {
     let settlement = Settlement {
+        deed: crate::model::deed::Deed::default(),
         id,
         verdict,
         started_at: at(now),
