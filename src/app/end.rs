@@ -29,7 +29,7 @@ use crate::model::name::InstanceName;
 use crate::model::urgency::Urgency;
 use crate::notify::Notify;
 use crate::probe::Probes;
-use crate::shutdown::{Coordinator, Progress, Step, StepContext, Waiting};
+use crate::shutdown::{Coordinator, Progress, Report, Step, StepContext, Waiting};
 use crate::store::Store;
 use crate::supervise::board::{Board, InstanceView};
 use crate::supervise::{StopReport, Supervisor};
@@ -96,15 +96,7 @@ pub(super) fn end(running: Running, coordinator: Coordinator, by: &str, ending: 
     if ending == Ending::Stop {
         let _ = logs.finish(clock::mono() + limits::STOP_STEP_PRESSED);
     }
-    for line in report.to_string().lines() {
-        log::info!("{line}");
-    }
-    if !report.left().is_empty() {
-        log::warn!("left undone: {}", report.left());
-    }
-    for name in &failed {
-        log::warn!("{name} failed, so the exit code is 1");
-    }
+    account(&report, &failed);
     let stopped_well = stopped.lock().as_ref().is_some_and(ended_well) && failed.is_empty();
     let _ = terminal.flush(limits::TERMINAL_LAST);
     drop((signals, lock));
@@ -113,6 +105,19 @@ pub(super) fn end(running: Running, coordinator: Coordinator, by: &str, ending: 
         Ending::Leave if report.is_clean() => Ended::Well,
         Ending::Stop if stopped_well && report.is_clean() => Ended::Well,
         Ending::Leave | Ending::Stop => Ended::Badly,
+    }
+}
+
+/// Says what the steps came to.
+fn account(report: &Report, failed: &[crate::model::name::InstanceName]) {
+    for line in report.to_string().lines() {
+        log::info!("{line}");
+    }
+    if !report.left().is_empty() {
+        log::warn!("left undone: {}", report.left());
+    }
+    for name in failed {
+        log::warn!("{name} failed, so the exit code is 1");
     }
 }
 

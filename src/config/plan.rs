@@ -146,27 +146,13 @@ fn root(settings: &Settings) -> BTreeMap<&'static str, String> {
         retention_chunks,
         retention_candles,
     } = metrics;
-    let StoreSettings {
-        pool,
-        durability,
-        backup,
-    } = store;
     let CheckpointSettings {
         interval: checkpoint_interval,
         batch,
     } = checkpoint;
-    let ControlSettings {
-        socket,
-        http,
-        access: Access {
-            token,
-            read_token,
-            hosts,
-        },
-    } = control;
     let LogSettings { level, format } = log;
     let beats = heartbeat.as_ref();
-    let values: [(&'static str, &dyn std::fmt::Debug); 26] = [
+    let values: [(&'static str, &dyn std::fmt::Debug); 16] = [
         ("supervisor.name", name),
         ("supervisor.state_dir", state_dir),
         ("supervisor.shutdown_timeout", shutdown_timeout),
@@ -175,18 +161,8 @@ fn root(settings: &Settings) -> BTreeMap<&'static str, String> {
         ("metrics.retention.raw", retention_raw),
         ("metrics.retention.chunks", retention_chunks),
         ("metrics.retention.candles", retention_candles),
-        ("store.pool", pool),
-        ("store.durability", durability),
-        ("store.backup.every", &backup.every),
-        ("store.backup.keep", &backup.keep),
-        ("store.when_damaged", &backup.when_damaged),
         ("checkpoint.interval", checkpoint_interval),
         ("checkpoint.batch", batch),
-        ("control.socket", socket),
-        ("control.http", http),
-        ("control.token", &token.as_ref().map(digest)),
-        ("control.read_token", &read_token.as_ref().map(digest)),
-        ("control.hosts", hosts),
         ("heartbeat.url", &beats.map(|h| digest(&h.url))),
         ("heartbeat.interval", &beats.map(|h| h.interval)),
         ("heartbeat.timeout", &beats.map(|h| h.timeout)),
@@ -196,7 +172,43 @@ fn root(settings: &Settings) -> BTreeMap<&'static str, String> {
     ];
     let mut all = shown(&values);
     all.extend(of_notify(notify));
+    all.extend(of_store(store));
+    all.extend(of_control(control));
     all
+}
+
+fn of_store(store: &StoreSettings) -> BTreeMap<&'static str, String> {
+    let StoreSettings {
+        pool,
+        durability,
+        backup,
+    } = store;
+    shown(&[
+        ("store.pool", pool),
+        ("store.durability", durability),
+        ("store.backup.every", &backup.every),
+        ("store.backup.keep", &backup.keep),
+        ("store.when_damaged", &backup.when_damaged),
+    ])
+}
+
+fn of_control(control: &ControlSettings) -> BTreeMap<&'static str, String> {
+    let ControlSettings {
+        socket,
+        http,
+        access: Access {
+            token,
+            read_token,
+            hosts,
+        },
+    } = control;
+    shown(&[
+        ("control.socket", socket),
+        ("control.http", http),
+        ("control.token", &token.as_ref().map(digest)),
+        ("control.read_token", &read_token.as_ref().map(digest)),
+        ("control.hosts", hosts),
+    ])
 }
 
 fn of_notify(notify: &NotifySettings) -> BTreeMap<&'static str, String> {

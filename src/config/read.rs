@@ -103,6 +103,12 @@ impl<'a> Reader<'a> {
         result.map_err(|wrong| self.fault(at, name, wrong)).ok()
     }
 
+    fn url(&mut self, key: &Key, name: &str, node: &Node) -> Option<Typed> {
+        let word = self.word(key, name, node)?;
+        let url = secrets::check_url(&word.text).map(|()| word);
+        self.keep(node.at, name, url).map(Typed::Word)
+    }
+
     /// The value of `key`, called `name` in full; none when it is reported to be wrong.
     pub(super) fn read(&mut self, key: &Key, name: &str, node: &Node) -> Option<Typed> {
         let at = node.at;
@@ -154,11 +160,7 @@ impl<'a> Reader<'a> {
             Kind::Account => os::account(self, key, name, node),
             Kind::Umask => os::umask(self, key, name, node),
             Kind::Limits => os::limits(self, key, name, node),
-            Kind::Url => {
-                let word = self.word(key, name, node)?;
-                let url = secrets::check_url(&word.text).map(|()| word);
-                self.keep(at, name, url).map(Typed::Word)
-            }
+            Kind::Url => self.url(key, name, node),
             Kind::Address => self.address(key, name, node),
             Kind::Pattern => super::probes::pattern(self, key, name, node),
             Kind::SecretUrl

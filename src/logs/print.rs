@@ -257,16 +257,12 @@ impl Printer {
         let held = parts
             .into_iter()
             .rfind(|part| Some(part.inode) == shown.inode);
-        match held.filter(|part| !part.is_packed) {
-            Some(part) => {
-                let file = File::open(&part.path)?;
-                Ok(Some((part.path, file, false)))
-            }
-            None => {
-                self.go_on(source, shown)?;
-                Ok(None)
-            }
+        if let Some(part) = held.filter(|part| !part.is_packed) {
+            let file = File::open(&part.path)?;
+            return Ok(Some((part.path, file, false)));
         }
+        self.go_on(source, shown)?;
+        Ok(None)
     }
 
     /// To the file behind the one that is being shown.

@@ -36,6 +36,14 @@ pub struct RunTerminal {
 pub(super) struct Masters(Arc<Mutex<BTreeMap<PipeId, Arc<OwnedFd>>>>);
 
 impl Masters {
+    pub(super) fn holding(masters: impl IntoIterator<Item = (PipeId, OwnedFd)>) -> Self {
+        let all = Self::default();
+        for (id, master) in masters {
+            all.insert(id, master);
+        }
+        all
+    }
+
     pub(super) fn insert(&self, id: PipeId, master: OwnedFd) {
         self.0.lock().insert(id, Arc::new(master));
     }

@@ -45,6 +45,15 @@ pub struct LogLine {
     pub goes_on: bool,
 }
 
+/// Where the bytes that come next stand.
+#[derive(Clone, Copy)]
+enum Within {
+    /// At the beginning of a line.
+    Nothing,
+    /// In a line that is split, of this level.
+    Line(Option<Level>),
+}
+
 /// See the file's head.
 pub struct Reader {
     state_dir: PathBuf,
@@ -56,7 +65,7 @@ pub struct Reader {
     asked: Asked,
     /// Bytes up to the next line's end belong to a line that began before what is read.
     is_headless: bool,
-    within: Option<Option<Level>>,
+    within: Within,
     is_whole: bool,
 }
 
@@ -102,7 +111,7 @@ impl Reader {
             ready: VecDeque::new(),
             asked,
             is_headless: from > 0,
-            within: None,
+            within: Within::Nothing,
             is_whole,
         };
         this.begin(from.saturating_sub(1))?;
@@ -264,10 +273,14 @@ impl Reader {
                 let is_headless = std::mem::take(&mut self.is_headless);
                 let text = &window[piece.text.clone()];
                 let (level, is_rest) = match self.within {
-                    Some(level) => (level, true),
-                    None => (super::level::detect(text), false),
+                    Within::Line(level) => (level, true),
+                    Within::Nothing => (super::level::detect(text), false),
                 };
-                self.within = piece.goes_on.then_some(level);
+                self.within = if piece.goes_on {
+                    Within::Line(level)
+                } else {
+                    Within::Nothing
+                };
                 let (time, run) = open.walk.locate(end.max(0).unsigned_abs());
                 if is_headless {
                     // Of a line that began before; when it goes on, so does what is not shown of it.

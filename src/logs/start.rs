@@ -43,10 +43,7 @@ pub(super) fn start(setup: Setup) -> io::Result<(Logs, Started)> {
     watch.want(false);
     readers.push(progress);
     let lookout = Lookout::new(state_dir, watch);
-    let masters = Masters::default();
-    for (id, master) in taken.masters {
-        masters.insert(id, master);
-    }
+    let masters = Masters::holding(taken.masters);
     let (turned, to_pack) = bounded(limits::LOG_PACK_QUEUE);
     let keeping = Keeping::telling(turned);
     keeping.set(state_dir, setup.keeping);
@@ -121,7 +118,7 @@ fn spawn(
         // Nobody listens after a finish that was too late.
         let _ = said.try_send(outcome);
     })?;
-    let (said, packed) = bounded(limits::LOG_ANSWER);
+    let (said, all_done) = bounded(limits::LOG_ANSWER);
     let pack = spawn_named("log-pack", move || {
         packer.run();
         let _ = said.try_send(());

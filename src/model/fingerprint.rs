@@ -110,8 +110,8 @@ fn parts(spec: &ProgramSpec) -> Parts {
     } = spec;
     let mut parts = Parts::default();
     parts.run.insert("command".to_owned(), list(command));
-    let directory = directory.as_os_str().as_encoded_bytes().to_vec();
-    parts.run.insert("directory".to_owned(), directory);
+    let directory = directory.as_os_str().as_encoded_bytes();
+    parts.run.insert("directory".to_owned(), directory.to_vec());
     add_environment(&mut parts.run, environment);
     if let Some((key, value)) = console.key() {
         parts.run.insert(key.to_owned(), value.as_bytes().to_vec());
@@ -127,9 +127,7 @@ fn parts(spec: &ProgramSpec) -> Parts {
     parts.live("autostart", autostart);
     parts.live("restart", restart);
     parts.live("success_exit_codes", success_exit_codes);
-    parts.live("success_signals", &ends.success_signals);
-    parts.live("no_restart_exit_codes", &ends.no_restart_exit_codes);
-    parts.live("no_restart_signals", &ends.no_restart_signals);
+    add_ends(&mut parts, ends);
     parts.live("start_confirm", start_confirm);
     parts.live("stop_signal", &stop.signals);
     parts.live("stop_stdin", &stop.lines);
@@ -152,6 +150,13 @@ fn parts(spec: &ProgramSpec) -> Parts {
     parts.live("restart_at", &(&timing.restart_at, &timing.announce));
     parts.live("schedule", &timing.schedule);
     parts
+}
+
+/// Which ends are successes, and which forbid another run.
+fn add_ends(parts: &mut Parts, ends: &super::ends::EndPolicy) {
+    parts.live("success_signals", &ends.success_signals);
+    parts.live("no_restart_exit_codes", &ends.no_restart_exit_codes);
+    parts.live("no_restart_signals", &ends.no_restart_signals);
 }
 
 /// What its health is judged by.

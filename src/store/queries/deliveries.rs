@@ -530,9 +530,7 @@ pub(in crate::store) fn settle(tx: &Tx<'_>, settlement: &Settlement) -> Result<(
     };
     let message_id = match &settlement.verdict {
         Verdict::Delivered { message } => message.as_ref().map(|m| m.id.as_str()),
-        Verdict::RetryAt { .. } | Verdict::Standing { .. } | Verdict::Dead | Verdict::Expired => {
-            None
-        }
+        _ => None,
     };
     tx.execute(
         SETTLE,
