@@ -123,7 +123,7 @@ pub mod output {
 
 /// What targets would be sent.
 pub mod preview {
-    pub use crate::notify::preview::{Preview, request, sample};
+    pub use crate::notify::preview::{Moment, Preview, requests, sample};
     pub use crate::notify::providers::Tier;
 }
 

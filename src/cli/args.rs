@@ -361,6 +361,10 @@ pub enum NotifyCommand {
 }
 
 /// `notify render`.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "switches of a command line, each of its own"
+)]
 #[derive(Clone, Debug, clap::Args)]
 pub struct RenderArgs {
     /// A type of event, for a made-up one (`program.crashed`), or the id of a stored one or its beginning
@@ -369,13 +373,19 @@ pub struct RenderArgs {
     /// The target's name in the configuration
     #[arg(value_name = "TARGET")]
     pub target: String,
+    /// What is sent when the target has a message of the incident and there is more to say
+    #[arg(long, conflicts_with = "resolved")]
+    pub update: bool,
+    /// What is sent when the target has a message of the incident and the incident is over
+    #[arg(long)]
+    pub resolved: bool,
     /// As it is sent when the target has refused its form: text only
     #[arg(long, conflicts_with = "line")]
     pub plain: bool,
     /// As it is sent when that is refused too: one line
     #[arg(long)]
     pub line: bool,
-    /// One JSON object
+    /// One JSON object a request
     #[arg(long)]
     pub json: bool,
 }

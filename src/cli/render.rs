@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::args::RenderArgs;
 use super::connect::Place;
 use super::output::{Failure, Out, chain, complain_plainly};
-use crate::app::preview::{Preview, Tier, request, sample};
+use crate::app::preview::{Moment, Preview, Tier, requests, sample};
 use crate::config;
 use crate::control::deliveries::event;
 use crate::control::routes::kinds_like;
@@ -36,12 +36,23 @@ pub fn render(place: &Place, asked: &RenderArgs, out: &mut Out) -> Result<(), Fa
         (true, false) => Tier::Plain,
         (false, false) => Tier::Rich,
     };
-    let preview = request(spec, told, (&settings.supervisor.name, tier));
-    if asked.json {
-        return out.line(&as_json(&preview).to_string());
-    }
-    for line in lines(&preview) {
-        out.line(&text::printable(line.as_bytes()))?;
+    let moment = match (asked.resolved, asked.update) {
+        (true, _) => Moment::Resolved,
+        (false, true) => Moment::Update,
+        (false, false) => Moment::First,
+    };
+    let previews = requests(spec, told, (&settings.supervisor.name, tier, moment));
+    for (n, preview) in previews.map_err(Failure::Failed)?.iter().enumerate() {
+        if asked.json {
+            out.line(&as_json(preview).to_string())?;
+            continue;
+        }
+        if n > 0 {
+            out.line("")?;
+        }
+        for line in lines(preview) {
+            out.line(&text::printable(line.as_bytes()))?;
+        }
     }
     Ok(())
 }

@@ -29,6 +29,7 @@ mod dispatcher;
 mod lanes;
 mod living;
 mod losses;
+mod masking;
 mod render;
 mod run;
 mod telling;

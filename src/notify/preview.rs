@@ -1,27 +1,28 @@
-//! What a target would be sent, to be looked at: the request of a first attempt, made as an attempt makes it, with
+//! What a target would be sent, to be looked at: the requests of a first attempt, made as an attempt makes it, with
 //! every secret masked. Pure; sends nothing.
 
 use std::time::Duration;
 
-use super::attempt::redacted;
-use super::providers::{self, Context, Task, Tier, Told};
+use super::living::{self, Move, Plan, Situation};
+use super::masking;
+use super::providers::{self, Context, HttpRequest, Task, Tier, Told};
 use crate::clock::{self, Wall};
 use crate::ids::{DeliveryId, IncidentId, RunId};
 use crate::limits;
 use crate::model::clues::{Change, Usage};
-use crate::model::delivery::Leased;
+use crate::model::delivery::{Leased, MessageRef};
 use crate::model::event::{Event, EventKind, Exit};
 use crate::model::incident::{Condition, Incident, IncidentState};
-use crate::model::living::{Known, Thread};
+use crate::model::living::{Known, Living, Thread};
 use crate::model::name::InstanceName;
-use crate::model::target::{ProviderSpec, TargetSpec};
+use crate::model::target::{Audience, ProviderSpec, TargetSpec};
 
 /// A request as text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Preview {
-    /// `POST`, …
+    /// `POST`, …; `RUN` for a program of one's own.
     pub method: &'static str,
-    /// The address, its secret parts masked.
+    /// The address, its secret parts masked; of a program the command.
     pub url: String,
     /// Names and values, secret ones masked.
     pub headers: Vec<(String, String)>,
@@ -29,15 +30,28 @@ pub struct Preview {
     pub body: String,
 }
 
-/// The request of a first attempt to tell `event`, which left `incident` so, to the target.
-#[must_use]
-pub fn request(
+/// Which request of an incident's life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// The first that is sent.
+    First,
+    /// The target has a message of the incident, and there is more to say.
+    Update,
+    /// The target has a message of the incident, and the incident is over.
+    Resolved,
+}
+
+/// The requests of a first attempt to tell `event`, which left `incident` so, to the target.
+///
+/// # Errors
+/// Why nothing is sent, or nothing of the kind; a sentence.
+pub fn requests(
     spec: &TargetSpec,
     (event, incident): (Event, Option<Incident>),
-    (host, tier): (&str, Tier),
-) -> Preview {
+    (host, tier, moment): (&str, Tier, Moment),
+) -> Result<Vec<Preview>, String> {
     let now = clock::wall();
-    let leased = Leased {
+    let mut leased = Leased {
         id: DeliveryId::new(),
         target: spec.name.clone(),
         attempts: 0,
@@ -48,100 +62,160 @@ pub fn request(
         confirmed: 0,
         known: Known::default(),
     };
-    let provider = providers::of(&spec.provider);
-    // That of a program is known only where it was made.
-    let place = match &spec.chat.thread {
-        Thread::Fixed(id) => Some(id.as_str()),
-        Thread::None | Thread::PerProgram => None,
+    if moment != Moment::First {
+        go_on(&mut leased, (spec, moment))?;
+    }
+    let message = leased.known.living.as_ref().and_then(|l| l.message.clone());
+    let place = place(spec);
+    let shown = |task, tier| {
+        let context = Context {
+            host,
+            now,
+            tier,
+            moved_to: None,
+            task,
+        };
+        let told = Told::of(&leased).in_voice(&spec.voice);
+        shown(spec, providers::of(&spec.provider).request(&told, &context))
     };
-    let context = Context {
-        host,
-        now,
-        tier,
-        moved_to: None,
-        task: Task::Create {
-            place: place.filter(|_| provider.abilities().places),
-            reply_to: None,
-        },
+    let tasks = tasks(
+        &leased,
+        (spec, moment),
+        (place.as_deref(), message.as_ref()),
+    )?;
+    Ok(tasks
+        .into_iter()
+        .map(|(task, line)| shown(task, if line { Tier::Line } else { tier }))
+        .collect())
+}
+
+/// That of a program is known only where it was made.
+fn place(spec: &TargetSpec) -> Option<String> {
+    let places = providers::of(&spec.provider).abilities().places;
+    match &spec.chat.thread {
+        Thread::Fixed(id) if places => Some(id.clone()),
+        Thread::Fixed(_) | Thread::None | Thread::PerProgram => None,
+    }
+}
+
+/// Lets the incident go on or end, and the target have a message of it.
+fn go_on(leased: &mut Leased, (spec, moment): (&TargetSpec, Moment)) -> Result<(), String> {
+    let Some(incident) = &mut leased.incident else {
+        let kind = leased.event.kind;
+        return Err(format!(
+            "{kind} belongs to no incident: nothing is changed or resolved by it"
+        ));
     };
-    let request = provider.request(&Told::of(&leased).in_voice(&spec.voice), &context);
+    let before = incident.seq;
+    incident.seq += 1;
+    incident.events += 1;
+    let severity = incident.severity;
+    if moment == Moment::Resolved && incident.state == IncidentState::Open {
+        incident.state = IncidentState::Resolved;
+        incident.resolved_at = Some(leased.event.time);
+        incident.cause = Some("recovered".to_owned());
+        end(&mut leased.event, incident.condition);
+    }
+    leased.known.living = Some(Living {
+        message: Some(MessageRef {
+            id: MESSAGE.to_owned(),
+            // At Discord a message is looked for in its thread.
+            place: place(spec).filter(|_| matches!(spec.provider, ProviderSpec::Discord(_))),
+        }),
+        seq: before,
+        severity,
+        created_at: leased.event.time,
+        digest: String::new(),
+        settings: providers::fingerprint(&spec.provider),
+    });
+    Ok(())
+}
+
+/// Stands for the id that the target gave the message.
+const MESSAGE: &str = "1001";
+
+/// The event by which an incident of this condition is over.
+fn end(event: &mut Event, condition: Condition) {
+    let kind = match condition {
+        Condition::Crash | Condition::Stalled => EventKind::ProgramRecovered,
+        Condition::Unhealthy => EventKind::ProgramHealthy,
+        Condition::Rule => EventKind::RuleCleared,
+        Condition::Target => EventKind::TargetRestored,
+        Condition::Storage => EventKind::StorageRestored,
+        Condition::Supervisor => EventKind::SupervisorRestored,
+    };
+    let mut ended = Event::new(kind, event.time);
+    ended.severity = event.severity;
+    ended.instance.clone_from(&event.instance);
+    ended.run = event.run;
+    ended.facts.rule.clone_from(&event.facts.rule);
+    ended.facts.target.clone_from(&event.facts.target);
+    *event = ended;
+}
+
+/// What is done, and whether in one line.
+type Step<'a> = (Task<'a>, bool);
+
+fn tasks<'a>(
+    leased: &Leased,
+    (spec, moment): (&TargetSpec, Moment),
+    (place, message): (Option<&'a str>, Option<&'a MessageRef>),
+) -> Result<Vec<Step<'a>>, String> {
+    let create = Task::Create {
+        place,
+        reply_to: None,
+    };
+    if moment == Moment::First || spec.provider.audience() != Audience::Chat {
+        return Ok(vec![(create, false)]);
+    }
+    let abilities = providers::of(&spec.provider).abilities();
+    let plan = living::plan(&Situation {
+        leased,
+        abilities,
+        policy: &spec.chat,
+        settings: &providers::fingerprint(&spec.provider),
+        digest: "another one",
+    });
+    let moves = match plan {
+        Plan::Tell { moves, .. } => moves,
+        Plan::Nothing(why) => return Err(format!("nothing is sent: {why}")),
+    };
+    let step = |step| match (step, message) {
+        (Move::Open, _) => None,
+        (Move::Edit, Some(message)) => Some((Task::Edit(message), false)),
+        (Move::Delete, Some(message)) => Some((Task::Delete(message), false)),
+        (Move::Answer, message) => Some((
+            Task::Create {
+                place,
+                reply_to: message.filter(|_| abilities.replies),
+            },
+            true,
+        )),
+        (Move::Create | Move::Edit | Move::Delete, _) => Some((create, false)),
+    };
+    Ok(moves.into_iter().filter_map(step).collect())
+}
+
+fn shown(spec: &TargetSpec, request: HttpRequest) -> Preview {
+    let target = &spec.provider;
     let headers = request.headers.iter();
+    let headers = headers.map(|(name, value)| {
+        let shown = masking::header(name, value.expose(), target);
+        (name.clone(), shown)
+    });
+    let (method, url) = match target {
+        ProviderSpec::Exec(exec) => ("RUN", masking::body(exec.command.join(" "), target)),
+        _ => (
+            request.method.as_str(),
+            masking::url(request.url.expose(), target),
+        ),
+    };
     Preview {
-        method: request.method.as_str(),
-        url: masked_url(request.url.expose(), &spec.provider),
-        headers: headers
-            .map(|(name, value)| {
-                (
-                    name.clone(),
-                    masked_header(name, value.expose(), &spec.provider),
-                )
-            })
-            .collect(),
-        body: masked_body(request.body, &spec.provider),
+        method,
+        url,
+        headers: headers.collect(),
+        body: masking::body(request.body, target),
     }
-}
-
-const MASK: &str = "[redacted]";
-
-/// Scheme and host, and behind them only what we have put there ourselves.
-fn masked_url(url: &str, target: &ProviderSpec) -> String {
-    let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
-    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    let (authority, path) = rest.split_at(end);
-    let host = authority.rsplit('@').next().unwrap_or_default();
-    let mut out = format!("{scheme}://{host}");
-    let mut word = String::new();
-    for sign in path.chars().chain(['\0']) {
-        if !matches!(sign, '/' | '?' | '&' | '=' | '#' | '\0') {
-            word.push(sign);
-            continue;
-        }
-        let is_ours = word.is_empty() || !is_configured(&word, target);
-        out.push_str(if is_ours { &word } else { MASK });
-        word.clear();
-        if sign != '\0' {
-            out.push(sign);
-        }
-    }
-    out
-}
-
-/// Whether `word` stands in a secret setting, or has one in it.
-fn is_configured(word: &str, target: &ProviderSpec) -> bool {
-    target.parts().iter().filter(|p| p.is_secret).any(|part| {
-        let whole = part.text.expose();
-        let mut words = whole.split(['/', '?', '&', '=', '#']);
-        word.contains(whole) && !whole.is_empty() || words.any(|known| known == word)
-    })
-}
-
-/// Names of headers whose values are keys, also in another spelling than they are configured in.
-const KEYS: [&str; 5] = ["authorization", "cookie", "token", "key", "secret"];
-
-fn masked_header(name: &str, value: &str, target: &ProviderSpec) -> String {
-    let name = name.to_ascii_lowercase();
-    if !KEYS.iter().any(|key| name.contains(key)) {
-        return redacted(value.to_owned(), target);
-    }
-    match value.split_once(' ') {
-        Some((scheme @ ("Bearer" | "Basic" | "Token"), _)) => format!("{scheme} {MASK}"),
-        Some(_) | None => MASK.to_owned(),
-    }
-}
-
-/// A body is of our own making: a secret stands in it whole, as it is or as JSON or a form writes it, or not at all.
-fn masked_body(mut body: String, target: &ProviderSpec) -> String {
-    for part in target.parts().iter().filter(|p| p.is_secret) {
-        let whole = part.text.expose();
-        let quoted = serde_json::Value::from(whole).to_string();
-        let quoted = quoted.trim_matches('"');
-        for form in [whole, quoted] {
-            if !form.is_empty() {
-                body = body.replace(form, MASK);
-            }
-        }
-    }
-    body
 }
 
 /// A made-up event of `kind`, with the incident it would belong to.
@@ -254,40 +328,6 @@ fn incident(event: &Event, (condition, state): (Condition, IncidentState), now: 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::notify::testing::webhook_to;
-    use crate::secret::Secret;
-
-    #[test]
-    fn of_an_address_the_host_is_shown_and_nothing_that_was_configured_behind_it() {
-        let target = webhook_to(Secret::new(
-            "https://me:pw@hooks.test:8443/services/T0/abc?k=v",
-        ));
-        assert_eq!(
-            masked_url(
-                "https://me:pw@hooks.test:8443/services/T0/abc?k=v&wait=true",
-                &target
-            ),
-            "https://hooks.test:8443/[redacted]/[redacted]/[redacted]?[redacted]=[redacted]&wait=true"
-        );
-        assert_eq!(masked_url("http://a.test/", &target), "http://a.test/");
-    }
-
-    #[test]
-    fn keys_in_headers_and_bodies_are_masked_in_every_spelling() {
-        let target = webhook_to(Secret::new("https://hooks.test/a\"bcdefgh"));
-        let header = |name: &str, value: &str| masked_header(name, value, &target);
-        assert_eq!(
-            header("Authorization", "Basic bWU6cHc="),
-            "Basic [redacted]"
-        );
-        assert_eq!(header("X-Gotify-Key", "abc"), "[redacted]");
-        assert_eq!(header("user-agent", "jikimi/1"), "jikimi/1");
-        let body = masked_body(
-            r#"{"to": "https://hooks.test/a\"bcdefgh", "word": "hooks"}"#.to_owned(),
-            &target,
-        );
-        assert_eq!(body, r#"{"to": "[redacted]", "word": "hooks"}"#);
-    }
 
     #[test]
     fn every_kind_of_event_has_a_sample_and_every_incident_is_open_or_over() {

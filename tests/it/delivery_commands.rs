@@ -346,3 +346,72 @@ fn a_stored_event_is_shown_as_it_was_sent() {
         "showing sends nothing"
     );
 }
+
+const LIVING: &str = r#"
+[target.chat]
+kind = "discord"
+url = "https://discord.com/api/webhooks/123456789012345678/KEYKEYKEY-KEYKEYKEY"
+on_resolve = "edit_and_reply"
+
+[target.gone]
+kind = "discord"
+url = "https://discord.com/api/webhooks/123456789012345678/KEYKEYKEY-KEYKEYKEY"
+on_resolve = "delete"
+
+[target.own]
+kind = "exec"
+command = ["/bin/cat", "-u"]
+environment = { API_KEY = "KEYKEYKEY" }
+"#;
+
+/// Method and last part of the address of each request that is shown, and its body.
+fn shown(supervisor: &Supervisor, args: &[&str]) -> Vec<(String, String, Value)> {
+    let args = [&["notify", "render"], args, &["--json"]].concat();
+    let said = told(supervisor, &args);
+    assert!(!said.contains("KEY"), "{said}");
+    let part = |line: &str| {
+        let one: Value = serde_json::from_str(line).expect("an object a line");
+        let text = |key: &str| one[key].as_str().expect("text").to_owned();
+        let url = text("url");
+        let path = url.split('?').next().unwrap_or_default();
+        let end = path.rsplit('/').next().unwrap_or_default().to_owned();
+        let body = serde_json::from_str(&text("body")).unwrap_or_default();
+        (text("method"), end, body)
+    };
+    said.lines().map(part).collect()
+}
+
+#[test]
+fn edits_and_ends_are_shown_as_they_are_sent_and_what_a_program_would_read() {
+    let supervisor = Supervisor::configured(LIVING);
+    let crash = |target: &str, more: &[&str]| {
+        let shown = shown(&supervisor, &[&["program.crashed", target], more].concat());
+        let methods = shown
+            .iter()
+            .map(|(method, end, _)| (method.clone(), end.clone()));
+        (methods.collect::<Vec<_>>(), shown)
+    };
+    let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());
+    let (created, edited) = (pair("POST", "[redacted]"), pair("PATCH", "1001"));
+    assert_eq!(crash("chat", &[]).0, [created.clone()]);
+    assert_eq!(crash("chat", &["--update"]).0, [edited.clone()]);
+    let (over, requests) = crash("chat", &["--resolved"]);
+    assert_eq!(over, [edited, created]);
+    assert!(
+        requests
+            .iter()
+            .all(|(.., body)| body.to_string().contains("web recovered"))
+    );
+    assert_eq!(crash("gone", &["--resolved"]).0, [pair("DELETE", "1001")]);
+    let (_, own) = crash("own", &["--resolved"]);
+    let [(method, _, body)] = own.as_slice() else {
+        panic!("{own:?}");
+    };
+    assert_eq!(method, "RUN");
+    assert_eq!(body["type"], "program.recovered");
+    assert_eq!(body["data"]["incident"]["state"], "resolved");
+    refused(
+        &supervisor.cli(&["notify", "render", "program.started", "chat", "--resolved"]),
+        (1, &["belongs to no incident"]),
+    );
+}
