@@ -119,7 +119,9 @@ pub const TARGET_KINDS: &[&str] = &[
     "exec",
 ];
 /// The kinds whose messages live: they can be edited, deleted and put into threads.
-const EDITING_KINDS: &[&str] = &["discord", "slack", "telegram"];
+const EDITING_KINDS: &[&str] = &["discord", "slack", "telegram", "matrix", "ntfy"];
+/// Those of them that have topics or threads.
+const THREADED_KINDS: &[&str] = &["discord", "slack", "telegram", "matrix"];
 /// Those that tell people, in words that can be one's own.
 const CHATS: &[&str] = &[
     "discord",
@@ -254,7 +256,7 @@ pub const KEYS: &[Key] = &[
     now("target.*.headers", Kind::Headers, r#"{ Authorization = "Bearer ${ALERTMANAGER_TOKEN}" }"#, "More request headers.").of(&["alertmanager"]),
     usual("target.*.resend", RESEND, r#""1m""#, "How often what is still so is told again; open incidents are taken for resolved after four of these without a word.").of(&["alertmanager"]),
     usual("target.*.on_resolve", words(OnResolve::WORDS), r#""edit""#, "What becomes of a message when its incident ends: it is edited, which makes no sound; edited and answered; another one is sent; it is deleted.").of(EDITING_KINDS),
-    now("target.*.thread", Kind::Text, r#""per-program""#, "A topic or thread for each program, or the id of one for all.").or("none").of(EDITING_KINDS),
+    now("target.*.thread", Kind::Text, r#""per-program""#, "A topic or thread for each program, or the id of one for all.").or("none").of(THREADED_KINDS),
     now("target.*.command", Kind::Command, r#"["/usr/local/bin/tell", "--json"]"#, "The program that is given each event on its standard input: a list, or one text that is split as a shell splits.").needed().of(&["exec"]),
     now("target.*.environment", Kind::Sealed, r#"{ API_KEY = "${TELL_API_KEY}" }"#, "Variables of its own, for secrets: everybody on the machine can read a command.").of(&["exec"]),
     usual("target.*.breaker.failures", count(1_000), "5", "After so many failures in a row it is left alone."),

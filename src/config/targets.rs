@@ -130,7 +130,8 @@ fn chat(reader: &mut Reader<'_>, block: &Block) -> ChatPolicy {
         Some(id) => {
             // It becomes a part of addresses.
             let is_id = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
-            if !id.bytes().all(is_id) {
+            // Events of Matrix begin with the sign.
+            if !id.strip_prefix('$').unwrap_or(&id).bytes().all(is_id) {
                 let at = fields.place(THREAD).unwrap_or(block.at);
                 let w = wrong(
                     "it is no id of a thread",

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 use super::flat::{self, Room};
 use super::{
-    Abilities, Context, HttpRequest, Judgement, Provider, Task, Tier, Told, USER_AGENT, by_status,
-    json, json_headers, permanent, reason, refused_form, retryable, wait,
+    Abilities, Context, HttpRequest, Instead, Judgement, Provider, Task, Tier, Told, USER_AGENT,
+    by_status, json, json_headers, permanent, reason, refused_form, retryable, wait,
 };
 use crate::clock::Wall;
 use crate::fetch::{Method, Response};
@@ -32,7 +32,11 @@ impl Provider for Matrix {
                 format!("redact/{}/{transaction}", encoded(&message.id)),
                 json!({}),
             ),
-            Task::Edit(_) | Task::Create { .. } | Task::Open { .. } => (
+            Task::Open { name } => (
+                format!("send/m.room.message/{transaction}"),
+                json!({ "msgtype": "m.text", "body": name, "m.mentions": {} }),
+            ),
+            Task::Edit(_) | Task::Create { .. } => (
                 format!("send/m.room.message/{transaction}"),
                 event(&told.message(context), context),
             ),
@@ -56,7 +60,7 @@ impl Provider for Matrix {
             edits: true,
             deletes: true,
             replies: true,
-            places: false,
+            places: true,
             keyed: true,
         }
     }
@@ -80,7 +84,12 @@ impl Matrix {
 /// The same on every attempt; another for each thing that is done for one delivery, and for each form of it.
 fn transaction(leased: &Leased, context: &Context<'_>) -> String {
     let task = match context.task {
-        Task::Create { reply_to: None, .. } | Task::Open { .. } => "new",
+        Task::Create {
+            reply_to: None,
+            place: None,
+        } => "new",
+        Task::Create { reply_to: None, .. } => "threaded",
+        Task::Open { .. } => "open",
         Task::Create {
             reply_to: Some(_), ..
         } => "reply",
@@ -101,11 +110,8 @@ fn event(message: &Message, context: &Context<'_>) -> Value {
         let said = content(message, tier);
         match context.task {
             Task::Edit(edited) => edit(&said, edited),
-            Task::Create {
-                reply_to: Some(root),
-                ..
-            } => reply(said, root),
-            Task::Create { reply_to: None, .. } | Task::Delete(_) | Task::Open { .. } => said,
+            Task::Create { place, reply_to } => related(said, (place, reply_to)),
+            Task::Delete(_) | Task::Open { .. } => said,
         }
     })
 }
@@ -139,13 +145,18 @@ fn edit(content: &Value, edited: &MessageRef) -> Value {
     outer
 }
 
-fn reply(mut content: Value, root: &MessageRef) -> Value {
-    content["m.relates_to"] = json!({
-        "rel_type": "m.thread",
-        "event_id": root.id,
-        "is_falling_back": true,
-        "m.in_reply_to": { "event_id": root.id },
-    });
+/// In the thread of `place`, or else in one that hangs on what it answers. A real answer in a thread is told from one
+/// that is there only for those who show no threads.
+fn related(mut content: Value, (place, reply_to): (Option<&str>, Option<&MessageRef>)) -> Value {
+    let answered = reply_to.map(|message| message.id.as_str());
+    if let Some(root) = place.or(answered) {
+        content["m.relates_to"] = json!({
+            "rel_type": "m.thread",
+            "event_id": root,
+            "is_falling_back": place.is_none() || answered.is_none(),
+            "m.in_reply_to": { "event_id": answered.unwrap_or(root) },
+        });
+    }
     content
 }
 
@@ -205,6 +216,7 @@ fn classify(response: &Response, context: &Context<'_>) -> Judgement {
         )
     };
     let is_deletion = matches!(context.task, Task::Delete(_));
+    let is_placed = matches!(context.task, Task::Create { place: Some(_), .. });
     match (response.status, code) {
         (200..=299, _) => match field("event_id").and_then(Value::as_str) {
             Some(id) => taken(id, context.task),
@@ -218,6 +230,11 @@ fn classify(response: &Response, context: &Context<'_>) -> Judgement {
         (401, _) | (_, "M_UNKNOWN_TOKEN" | "M_MISSING_TOKEN" | "M_USER_DEACTIVATED") => {
             permanent(why, true)
         }
+        // What a thread hangs on is not there, or is in another room or thread.
+        (400, "M_UNKNOWN" | "M_INVALID_PARAM") | (404, "M_NOT_FOUND") if is_placed => Judgement {
+            instead: Some(Instead::WithoutPlace),
+            ..permanent(why, false)
+        },
         (400 | 413, _) => refused_form(why),
         _ => by_status(response, said, context.now),
     }
@@ -226,7 +243,9 @@ fn classify(response: &Response, context: &Context<'_>) -> Judgement {
 /// An edit is an event of its own, but later ones name the first.
 fn taken(id: &str, task: Task<'_>) -> Judgement {
     let message = match task {
-        Task::Create { .. } | Task::Open { .. } => Some(MessageRef::new(id)),
+        Task::Create { .. } => Some(MessageRef::new(id)),
+        // A thread is called by the event it hangs on.
+        Task::Open { .. } => Some(MessageRef::new(id).within(id)),
         Task::Edit(_) | Task::Delete(_) => None,
     };
     Outcome::Delivered { message }.into()

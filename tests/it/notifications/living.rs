@@ -1,6 +1,7 @@
 //! One incident is one message that lives: made, edited, answered or taken away, over restarts and kills.
 
-mod services;
+mod elsewhere;
+pub mod services;
 mod told;
 
 use serde_json::Value;

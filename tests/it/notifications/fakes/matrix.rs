@@ -89,12 +89,22 @@ fn send(request: &Received, event: &str, shown: &mut Vec<Shown>) -> Result<(), R
                 there.said.push(new);
             }
         }
-        Some("m.thread") => shown.push(Shown {
-            id: event.to_owned(),
-            said: vec![said],
-            answers: Some(other.to_owned()),
-            is_deleted: false,
-        }),
+        Some("m.thread") => {
+            let known = ["rel_type", "event_id", "is_falling_back", "m.in_reply_to"];
+            only(relation, &known).map_err(|e| bad(&e))?;
+            // As Synapse: a thread hangs on an event that is there and hangs on none itself.
+            let root = shown.iter().find(|m| m.id == other);
+            if root.is_none_or(|m| m.answers.is_some()) {
+                let words = "Cannot start threads from an event with a relation";
+                return Err(refuse(400, "M_UNKNOWN", words));
+            }
+            shown.push(Shown {
+                id: event.to_owned(),
+                said: vec![said],
+                answers: Some(other.to_owned()),
+                is_deleted: false,
+            });
+        }
         Some(kind) => return Err(bad(&format!("an unknown relation {kind}"))),
         None => shown.push(Shown {
             id: event.to_owned(),
