@@ -244,7 +244,8 @@ impl Fold {
         for made_here in consequences {
             self.write_new(made_here);
         }
-        if let Some(consequence) = last {
+        if let Some(mut consequence) = last {
+            try_out(&mut consequence);
             let ids = consequence.deliveries.iter().map(|d| d.id).collect();
             record.event = consequence.event.clone();
             self.write(record, consequence);
@@ -311,6 +312,17 @@ impl Fold {
             watch: None,
         });
     }
+}
+
+/// A target that is tried out is told of an incident of its own.
+fn try_out(consequence: &mut Consequence) {
+    let Some(trial) = consequence.event.facts.trial else {
+        return;
+    };
+    for delivery in &mut consequence.deliveries {
+        delivery.incident = Some(trial.incident);
+    }
+    consequence.incident = Some(trial.as_incident(&consequence.event));
 }
 
 /// What was found out about the end of a run is stored with the run, too.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::limits;
 use crate::model::event::{Event, EventKind, Exit, Facts};
 use crate::model::language::Language;
+use crate::model::trial::Step;
 use crate::text;
 
 /// `event` in one line of `language`.
@@ -144,7 +145,11 @@ fn supervisor(kind: EventKind, facts: &Facts) -> String {
         EventKind::StorageRestored => "the storage is well again".to_owned(),
         EventKind::SilenceStarted => format!("silence{}{}", why(facts), by(facts)),
         EventKind::SilenceEnded => format!("silence is over{}{}", why(facts), by(facts)),
-        EventKind::NotifyTest => format!("this is a test of {target}{}", by(facts)),
+        EventKind::NotifyTest => match facts.trial.map(|trial| trial.step) {
+            None | Some(Step::Open) => format!("this is a test of {target}{}", by(facts)),
+            Some(Step::Update) => format!("this test of {target} goes on{}", by(facts)),
+            Some(Step::Resolve) => format!("this test of {target} is over{}", by(facts)),
+        },
         _ => format!("{kind}{}", why(facts)),
     }
 }

@@ -18,6 +18,7 @@ use crate::model::event::{Event, EventKind};
 use crate::model::name::InstanceName;
 use crate::model::reload::ReloadRequest;
 use crate::model::settings::Settings;
+use crate::model::trial::Trial;
 use crate::model::urgency::Urgency;
 use crate::notify::Waker;
 use crate::shutdown::{Coordinator, Handle};
@@ -229,8 +230,13 @@ impl Desk {
                 None => drop(request),
             },
             Command::Reload(request) => self.reload(request),
-            Command::NotifyTest { target, by, reply } => {
-                if let Some(answer) = self.test(&target, by) {
+            Command::NotifyTest {
+                target,
+                by,
+                trial,
+                reply,
+            } => {
+                if let Some(answer) = self.test(&target, (by, trial)) {
                     let _ = reply.try_send(answer);
                 }
             }
@@ -270,13 +276,18 @@ impl Desk {
     }
 
     /// Sends a test message through the journal and the outbox, as every other message goes.
-    fn test(&self, target: &str, by: String) -> Option<Result<DeliveryId, UnknownTarget>> {
+    fn test(
+        &self,
+        target: &str,
+        (by, trial): (String, Option<Trial>),
+    ) -> Option<Result<DeliveryId, UnknownTarget>> {
         if let Err(unknown) = self.known(target) {
             return Some(Err(unknown));
         }
         let mut event = Event::new(EventKind::NotifyTest, clock::wall());
         event.facts.target = Some(target.to_owned());
         event.facts.asked_by = Some(by);
+        event.facts.trial = trial;
         // Who tries a target out does not want to wait for the end of its breaker's pause. Before the message: after
         // it, this could come when the target has already refused, and make it look well.
         self.waker.nudge(Some(Arc::from(target)));

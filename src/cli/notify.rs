@@ -1,24 +1,60 @@
-//! `notify test`: a message through the real outbox, followed to its outcome.
+//! `notify test`: an incident made up for one target goes through the real outbox: its message is made, edited and
+//! resolved, each followed to its outcome.
 
 use super::connect::Place;
 use super::output::{Failure, Out};
 use crate::clock::mono;
 use crate::control::api::{DeliveryLine, TestAnswer};
 use crate::control::client::{Client, Patience};
+use crate::control::deliveries::DeliveryDetail;
 use crate::control::http::percent_encode;
+use crate::ids::IncidentId;
 use crate::limits;
 use crate::model::delivery::DeliveryState;
 use crate::model::target::{TargetState, TargetView};
+use crate::model::trial::Step;
 use crate::text;
 
-/// Sends a test message to `target` and says what became of it.
+/// Opens, changes and ends a made-up incident at `target`, and says what became of each.
 pub fn test(place: &Place, target: &str, out: &mut Out) -> Result<(), Failure> {
     let client = place.client()?;
-    let path = format!("/api/v1/targets/{}/test", percent_encode(target));
-    let sent: TestAnswer = client.post(&path, Patience::Short)?;
-    out.line(&format!("delivery {} is on its way", sent.delivery))?;
-    let (line, target) = follow(&client, &sent)?;
-    out.line(&outcome(&line, target.as_ref())?)
+    let incident = IncidentId::new();
+    for step in Step::ALL {
+        let path = format!(
+            "/api/v1/targets/{}/test?step={}&incident={incident}",
+            percent_encode(target),
+            step.as_str()
+        );
+        let sent: TestAnswer = client.post(&path, Patience::Short)?;
+        let what = match step {
+            Step::Open => "something is wrong",
+            Step::Update => "there is more to say",
+            Step::Resolve => "it is over",
+        };
+        out.line(&format!("{what}: delivery {} is on its way", sent.delivery))?;
+        let (line, target) = follow(&client, &sent)?;
+        let outcome = outcome(&line, target.as_ref())?;
+        let path = format!("/api/v1/deliveries/{}/detail", sent.delivery);
+        out.line(&format!("  {outcome}{}", done(&client.get(&path)?)))?;
+    }
+    Ok(())
+}
+
+/// `: edited, status 200, message 17`.
+fn done(detail: &DeliveryDetail) -> String {
+    let last = detail.tries.last();
+    let parts = [
+        last.and_then(|t| t.did.clone()),
+        last.and_then(|t| t.fallback.clone()),
+        last.and_then(|t| Some(format!("status {}", t.status?))),
+        detail.message_id.as_ref().map(|id| format!("message {id}")),
+    ];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    if parts.is_empty() {
+        return String::new();
+    }
+    let said = parts.join(", ");
+    format!(": {}", text::printable(said.as_bytes()))
 }
 
 /// The delivery when it is settled, or as it stands after [`limits::NOTIFY_TEST_WAIT`] or when nothing will come

@@ -24,6 +24,7 @@ use crate::model::command::{
 };
 use crate::model::delivery::DeliveryState;
 use crate::model::reload::{Refusal, ReloadRequest};
+use crate::model::trial::Trial;
 
 /// The API over its sources.
 pub struct Api {
@@ -96,7 +97,7 @@ impl Api {
             Route::Silences => Ok(Response::json(200, &(self.sources.silences)().to_vec())),
             Route::Silence(asked) => silences::begin(&self.sources, asked, call),
             Route::EndSilence(which) => silences::end(&self.sources, which, call),
-            Route::NotifyTest(target) => self.notify_test(target, by, call),
+            Route::NotifyTest(target, trial) => self.notify_test((target, trial), by, call),
             Route::Enable(target) => {
                 self.nudge(Some(target), call)?;
                 Ok(Response::json(202, &Counted { count: 1 }))
@@ -293,9 +294,19 @@ impl Api {
         Ok(Response::json(202, &ShutdownAnswer { pid }))
     }
 
-    fn notify_test(&self, target: String, by: String, call: &Call) -> Result<Response, Problem> {
+    fn notify_test(
+        &self,
+        (target, trial): (String, Option<Trial>),
+        by: String,
+        call: &Call,
+    ) -> Result<Response, Problem> {
         let (reply, answer) = bounded(1);
-        self.send(Command::NotifyTest { target, by, reply })?;
+        self.send(Command::NotifyTest {
+            target,
+            by,
+            trial,
+            reply,
+        })?;
         let sent: Result<DeliveryId, UnknownTarget> = wait_for(&answer, call)?;
         match sent {
             Ok(delivery) => Ok(Response::json(202, &TestAnswer { delivery })),

@@ -16,6 +16,7 @@ use crate::limits;
 use crate::model::command::{Poke, Verb};
 use crate::model::event::EventKind;
 use crate::model::program::Signal;
+use crate::model::trial::Trial;
 
 /// A request understood.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,7 +74,7 @@ pub enum Route {
     /// End one.
     EndSilence(String),
     /// Send a test message.
-    NotifyTest(String),
+    NotifyTest(String, Option<Trial>),
     /// Try a target at once, whatever it was refused for.
     Enable(String),
     /// Who sends to the targets.
@@ -120,7 +121,7 @@ fn resource(rest: &[&str], request: &Request) -> Option<Resource> {
     Some(match rest {
         ["status"] => (GET, Ok(Route::Status)),
         ["targets"] => (GET, Ok(Route::Targets)),
-        ["targets", name, "test"] => (POST, Ok(Route::NotifyTest((*name).to_owned()))),
+        ["targets", name, "test"] => (POST, trial(name, request)),
         ["targets", name, "enable"] => (POST, Ok(Route::Enable((*name).to_owned()))),
         ["workers"] => (GET, Ok(Route::Workers)),
         ["deliveries", rest @ ..] => deliveries(rest, request)?,
@@ -182,6 +183,23 @@ fn reload(request: &Request) -> Result<Route, Problem> {
     let is_plan = flag(request, "plan", false)?;
     let wait = flag(request, "wait", true)?;
     Ok(Route::Reload { is_plan, wait })
+}
+
+/// One message, or with `step` and `incident` one step of a whole trial.
+fn trial(name: &str, request: &Request) -> Result<Route, Problem> {
+    let trial = match (request.param("step"), request.param("incident")) {
+        (None, None) => None,
+        (step, incident) => {
+            let step = step.and_then(|word| word.parse().ok());
+            let step =
+                step.ok_or_else(|| Problem::new(400, "step must be open, update or resolve"))?;
+            let incident = incident.and_then(|id| id.parse().ok());
+            let incident =
+                incident.ok_or_else(|| Problem::new(400, "incident must be an id of its own"))?;
+            Some(Trial { incident, step })
+        }
+    };
+    Ok(Route::NotifyTest(name.to_owned(), trial))
 }
 
 fn upgrade(request: &Request) -> Result<Route, Problem> {

@@ -11,6 +11,7 @@ use super::program::Signal;
 use super::reload::ReloadRequest;
 use super::silence::Silence;
 use super::status::PhaseName;
+use super::trial::Trial;
 use crate::ids::DeliveryId;
 
 /// A request from the socket. Each reply channel has room for its one answer, so answering never waits.
@@ -48,6 +49,8 @@ pub enum Command {
         target: String,
         /// Who asked.
         by: String,
+        /// The step, of a test that goes the whole way.
+        trial: Option<Trial>,
         /// The delivery to watch, or the nearest names of targets.
         reply: Sender<Result<DeliveryId, UnknownTarget>>,
     },

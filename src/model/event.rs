@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::clues::{Change, Usage};
 use super::name::InstanceName;
 use super::program::Signal;
+use super::trial::Trial;
 use super::trigger::Trigger;
 use crate::clock::Wall;
 use crate::ids::{EventId, RunId};
@@ -327,6 +328,9 @@ pub struct Facts {
     /// How many: programs stopped, records dropped, processes ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub count: Option<u64>,
+    /// Which step of a target's trial it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trial: Option<Trial>,
 }
 
 #[cfg(test)]

@@ -38,6 +38,7 @@ pub mod stop;
 pub mod target;
 pub mod template;
 pub mod timing;
+pub mod trial;
 pub mod trigger;
 pub mod urgency;
 pub mod via;

@@ -465,7 +465,9 @@ pub(super) fn wake(wakers: &Wakers) {
 /// One event with all that belongs to it.
 fn put(tx: &Tx<'_>, write: &Write) -> Result<(), StoreError> {
     put_record(tx, &write.record, write)?;
-    if let Some(incident) = &write.incident {
+    // That of a trial is made up.
+    let is_real = write.record.event.facts.trial.is_none();
+    if let Some(incident) = write.incident.as_ref().filter(|_| is_real) {
         queries::incidents::upsert(tx, incident)?;
     }
     for withdrawal in &write.withdrawn {

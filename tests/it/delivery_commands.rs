@@ -149,9 +149,7 @@ fn what_there_is_not_is_answered_with_what_may_be_meant() {
         "there are no such deliveries\n",
         "one that is configured is known before it has had any"
     );
-    for _ in 0..2 {
-        told(&supervisor, &["notify", "test", "hook"]);
-    }
+    told(&supervisor, &["notify", "test", "hook"]);
     let list = read(&supervisor, &["deliveries", "--json"]);
     let newest = list[0]["id"].as_str().expect("an id").to_owned();
     let wrong: &[(&[&str], &[&str])] = &[

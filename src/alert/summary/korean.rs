@@ -4,6 +4,7 @@ use super::clean;
 use crate::limits;
 use crate::model::event::{Event, EventKind, Facts};
 use crate::model::language::Language;
+use crate::model::trial::Step;
 use crate::text;
 
 const KO: Language = Language::Ko;
@@ -76,7 +77,11 @@ fn said(event: &Event) -> String {
         EventKind::LogsDropped => dropped(event),
         EventKind::SilenceStarted => format!("알림을 중지했습니다{why}{by}"),
         EventKind::SilenceEnded => format!("알림 중지가 끝났습니다{why}{by}"),
-        EventKind::NotifyTest => format!("시험 메시지입니다{by}"),
+        EventKind::NotifyTest => match facts.trial.map(|trial| trial.step) {
+            None | Some(Step::Open) => format!("시험 메시지입니다{by}"),
+            Some(Step::Update) => format!("시험이 계속됩니다{by}"),
+            Some(Step::Resolve) => format!("시험이 끝났습니다{by}"),
+        },
     }
 }
 

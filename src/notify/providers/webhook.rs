@@ -111,6 +111,8 @@ pub fn body(leased: &Leased, host: &str) -> String {
 /// The facts with as many of the last lines as fit: receivers commonly refuse bodies beyond 20 KB.
 fn bounded_facts(event: &Event) -> Facts {
     let mut facts = event.facts.clone();
+    // The incident says how far it is.
+    facts.trial = None;
     let mut room = limits::WEBHOOK_TAIL_BYTES;
     let mut kept = 0;
     for line in facts.log_tail.iter().rev() {
