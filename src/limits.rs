@@ -1281,6 +1281,9 @@ pub const DOCTOR_CLOCK_AHEAD_MS: i64 = 60_000;
 /// How long who has a port is looked for.
 pub const DOCTOR_PORT_LOOK: Duration = Duration::from_secs(2);
 
+/// A process that is not older than the question by this much may be of a run that the answer does not know.
+pub const DOCTOR_YOUNG: Duration = Duration::from_millis(100);
+
 /// Targets that are connected to at once.
 pub const DOCTOR_KNOCKS: usize = 32;
 

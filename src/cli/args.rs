@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
-use super::args_tools::{CompletionsArgs, DoctorArgs, ImportCommand, ManArgs, StatusArgs};
+use super::args_tools::{
+    CheckArgs, CompletionsArgs, DoctorArgs, ImportCommand, ManArgs, StatusArgs,
+};
 use crate::clock::Wall;
 use crate::history::candle::Frame;
 use crate::history::series::FIGURES;
@@ -37,7 +39,7 @@ pub enum Command {
     /// Start the programs and keep them running, in the foreground
     Run(RunArgs),
     /// Say whether the configuration is right, and everything that is not
-    Check,
+    Check(CheckArgs),
     /// Show the programs, the targets and the supervisor
     Status(StatusArgs),
     /// Show what happened

@@ -1,4 +1,4 @@
-//! The words of `status`, and of commands that need no supervisor: `import`, `completions`, `man`. Does nothing.
+//! The words of `status` and `check`, and of commands that need no supervisor: `import`, `completions`, `man`. Does nothing.
 
 use std::path::PathBuf;
 
@@ -37,6 +37,14 @@ pub struct CompletionsArgs {
     /// Which shell
     #[arg(value_name = "SHELL")]
     pub shell: Shell,
+}
+
+/// `check`.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub struct CheckArgs {
+    /// One JSON object: whether it is valid, the faults and the warnings
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `doctor`.

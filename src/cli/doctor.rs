@@ -14,6 +14,7 @@ use super::args_tools::DoctorArgs;
 use super::connect::Place;
 use super::output::{Failure, Out};
 use super::table::Paint;
+use crate::clock::{self, Mono};
 use crate::config::Definitions;
 use crate::control::api::Status;
 use crate::model::settings::Settings;
@@ -54,6 +55,8 @@ struct Scene {
     files: Vec<PathBuf>,
     state_dir: Option<PathBuf>,
     status: Option<Status>,
+    /// When the status was asked for; what was started since is not in it.
+    asked_at: Mono,
 }
 
 /// `jikimi doctor`: 0 when nothing was found, 1 when something was.
@@ -80,6 +83,7 @@ pub fn doctor(place: &Place, asked: DoctorArgs, out: &mut Out) -> Result<(), Fai
 
 fn look_around(place: &Place, findings: &mut Vec<Finding>) -> Scene {
     let found = place.find().ok();
+    let asked_at = clock::mono();
     let status: Option<Status> = found
         .as_ref()
         .and_then(|f| f.client.get("/api/v1/status").ok());
@@ -141,6 +145,7 @@ fn look_around(place: &Place, findings: &mut Vec<Finding>) -> Scene {
         files,
         state_dir,
         status,
+        asked_at,
     }
 }
 

@@ -72,7 +72,7 @@ fn dispatch(args: Args) -> Result<ExitCode, Failure> {
         Command::Run(asked) => return run::run(&place, asked),
         Command::Exec => return Ok(crate::app::exec()),
         Command::Holder { arguments } => return Ok(crate::app::holder(&arguments)),
-        Command::Check => run::check(&place, &mut Out::stdout()),
+        Command::Check(asked) => run::check(&place, asked, &mut Out::stdout()),
         Command::Status(asked) => status::status(&place, asked, &mut Out::stdout()),
         Command::Events(asked) => events::events(&place, &asked, &mut Out::stdout()),
         Command::Logs(asked) => logs::logs(&place, &asked, &mut Out::stdout()),

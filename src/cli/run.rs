@@ -2,11 +2,14 @@
 
 use std::process::ExitCode;
 
+use serde_json::{Value, json};
+
 use super::args::RunArgs;
+use super::args_tools::CheckArgs;
 use super::connect::Place;
 use super::output::{Failure, Out, chain, complain_plainly};
 use crate::app::{Ended, RunOptions, StartError};
-use crate::config::{Definitions, Loaded};
+use crate::config::{Definitions, Fault, Loaded};
 use crate::store::lock::LockError;
 
 /// `jikimi run`.
@@ -39,7 +42,10 @@ pub fn run(place: &Place, asked: RunArgs) -> Result<ExitCode, Failure> {
 }
 
 /// `jikimi check`.
-pub fn check(place: &Place, out: &mut Out) -> Result<(), Failure> {
+pub fn check(place: &Place, asked: CheckArgs, out: &mut Out) -> Result<(), Failure> {
+    if asked.json {
+        return check_for_machines(place, out);
+    }
     let (loaded, _) = load(place)?;
     let settings = &loaded.settings;
     out.line(&format!(
@@ -49,6 +55,44 @@ pub fn check(place: &Place, out: &mut Out) -> Result<(), Failure> {
         count(settings.targets.len(), "target"),
         count(settings.routes.len(), "route"),
     ))
+}
+
+/// The same as one object; the exit code is the same too.
+fn check_for_machines(place: &Place, out: &mut Out) -> Result<(), Failure> {
+    let path = place.find_config()?;
+    let answer = match Definitions::new(path.clone(), place.env.clone()).load() {
+        Ok(loaded) => json!({
+            "valid": true,
+            "path": path.display().to_string(),
+            "programs": loaded.settings.programs.len(),
+            "targets": loaded.settings.targets.len(),
+            "routes": loaded.settings.routes.len(),
+            "faults": [],
+            "warnings": loaded.warnings.iter().map(as_json).collect::<Vec<_>>(),
+        }),
+        Err(faults) => json!({
+            "valid": false,
+            "path": path.display().to_string(),
+            "faults": faults.list().iter().map(as_json).collect::<Vec<_>>(),
+            "warnings": [],
+        }),
+    };
+    out.line(&answer.to_string())?;
+    if answer["valid"] == true {
+        return Ok(());
+    }
+    Err(Failure::Config("the configuration is not valid".to_owned()))
+}
+
+fn as_json(fault: &Fault) -> Value {
+    json!({
+        "file": fault.file,
+        "line": fault.line,
+        "column": fault.column,
+        "key": fault.key,
+        "what": fault.what,
+        "right": fault.right,
+    })
 }
 
 pub(super) fn count(n: usize, noun: &str) -> String {

@@ -87,3 +87,24 @@ fn status_is_shown_anew_when_something_changes_and_ends_with_the_supervisor() {
     assert_eq!(code, Some(5));
     place.wait();
 }
+
+#[test]
+fn machines_are_told_every_fault_of_a_configuration_apart() {
+    let place = Supervisor::configured("[program.web]\ncommnd = 5\n");
+    let out = place.cli(&["check", "--json"]);
+    assert_eq!(out.status.code(), Some(3));
+    let json: serde_json::Value = serde_json::from_slice(&out.stdout).expect("JSON");
+    assert_eq!(json["valid"], false);
+    let faults = json["faults"].as_array().expect("a list");
+    let of_key = |fault: &&serde_json::Value| fault["key"] == "program.web.commnd";
+    let fault = faults.iter().find(of_key).expect("the misspelt key");
+    assert_eq!((&fault["line"], &fault["column"]), (&2.into(), &1.into()));
+    place.write("jikimi.toml", ONE);
+    let out = place.cli(&["check", "--json"]);
+    assert_eq!(out.status.code(), Some(0));
+    let json: serde_json::Value = serde_json::from_slice(&out.stdout).expect("JSON");
+    assert_eq!(
+        (&json["valid"], &json["programs"]),
+        (&true.into(), &2.into())
+    );
+}

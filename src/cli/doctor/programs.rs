@@ -23,7 +23,12 @@ pub(super) fn orphans(scene: &Scene) -> Vec<Finding> {
         .filter_map(|p| p.run.as_ref().map(ToString::to_string))
         .collect();
     let mut of_runs: BTreeMap<(String, String), Vec<u32>> = BTreeMap::new();
-    for process in procfs::scan().unwrap_or_default() {
+    // A tick of the kernel's clock more, or a run that was started meanwhile would be nobody's.
+    let meanwhile = clock::mono().since(scene.asked_at) + limits::DOCTOR_YOUNG;
+    let processes = procfs::scan().unwrap_or_default();
+    let is_old =
+        |p: &&procfs::ProcStat| scene.status.is_none() || procfs::age(p.start_ticks) > meanwhile;
+    for process in processes.iter().filter(is_old) {
         let of = |key: &str| procfs::environ_mark(process.pid, key);
         let Some(run) = of(procfs::RUN_MARK).filter(|run| !supervised.contains(run)) else {
             continue;
