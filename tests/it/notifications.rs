@@ -11,6 +11,7 @@ mod fallback;
 mod grouping;
 mod hosts;
 mod kept;
+mod killed;
 mod living;
 mod many;
 mod people;
@@ -18,6 +19,7 @@ mod refused;
 mod retries;
 mod routes;
 mod states;
+mod storm;
 mod templates;
 mod tried;
 
