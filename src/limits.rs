@@ -487,6 +487,8 @@ pub const LOG_TURN_RETRY: Duration = Duration::from_secs(5);
 pub const LOG_PACK_QUEUE: usize = 1_024;
 /// How hard compression tries: text to a tenth at some hundred megabytes a second.
 pub const LOG_PACK_LEVEL: i32 = 3;
+/// Looks at a folder whose names change meanwhile.
+pub const LOG_LOOKS: usize = 5;
 /// Entries of an index that are read at once.
 pub const INDEX_BLOCK: usize = 1_024;
 /// What `logs` reads of a segment at once, and of its end first when only the last lines are wanted.

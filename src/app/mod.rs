@@ -9,7 +9,7 @@
 //! | terminal, terminal-log | terminal | never joined: a held terminal may hold them |
 //! | signals | signals | its handle is dropped |
 //! | store-writer, r2d2's | store | it is closed |
-//! | pump, log-scan, log-print, log-lines | logs | `Logs::finish` |
+//! | pump, log-scan, log-pack, log-print, log-lines | logs | `Logs::finish` |
 //! | metrics-keeper, sample-… | metrics | `Metrics::finish` |
 //! | history-pack | history | `Packer::finish` |
 //! | journal | journal | the last handle is dropped |

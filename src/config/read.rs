@@ -119,8 +119,7 @@ impl<'a> Reader<'a> {
             },
             Kind::Integer { min, max } => match node.value {
                 Value::Integer(i) => {
-                    let in_range = integer_in(i, min, max);
-                    self.keep(at, name, in_range).map(Typed::Integer)
+                    (self.keep(at, name, integer_in(i, min, max))).map(Typed::Integer)
                 }
                 _ => self.wrong_type(key, name, node),
             },

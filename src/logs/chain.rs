@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use super::segments::{Source, stem};
 use crate::clock::Wall;
+use crate::limits;
 
 /// The end of a compressed segment's name.
 const PACKED: &str = ".log.zst";
@@ -32,6 +33,8 @@ pub(super) struct Part {
     pub is_packed: bool,
     /// When it was written last, as far as its file says.
     pub written_at: Wall,
+    /// The one that was being written, open: until it is read it may be rotated, compressed, and its inode used again.
+    held: Option<File>,
 }
 
 /// What a file's name says, if it is that of a rotated segment.
@@ -98,12 +101,60 @@ pub(super) fn rotated(state_dir: &Path, source: &Source) -> io::Result<Vec<(Rota
     Ok(found)
 }
 
-/// The segments of `source`, oldest first.
+/// The segments of `source`, oldest first. Names change while a folder is read: what vanished meanwhile, or is missing
+/// in between, is looked for again, a few times.
 pub(super) fn list(state_dir: &Path, source: &Source) -> io::Result<Vec<Part>> {
+    let mut looks = 1;
+    loop {
+        let (parts, is_sound) = look(state_dir, source)?;
+        if is_sound || looks == limits::LOG_LOOKS {
+            return Ok(parts);
+        }
+        looks += 1;
+    }
+}
+
+fn look(state_dir: &Path, source: &Source) -> io::Result<(Vec<Part>, bool)> {
     // The one that is written is looked at first: when it is rotated meanwhile, it is seen under both names.
+    let written = written(state_dir, source)?;
+    let mut parts: Vec<Part> = Vec::new();
+    let mut is_sound = true;
+    for (said, path) in rotated(state_dir, source)? {
+        if matches!(said, Rotated::Index(_)) {
+            continue;
+        }
+        match std::fs::metadata(&path) {
+            Ok(metadata) => parts.push(part(said, path, &metadata, source)),
+            // Compressed since it was listed, and perhaps not seen as that, or removed.
+            Err(e) if e.kind() == io::ErrorKind::NotFound => is_sound = false,
+            Err(e) => return Err(e),
+        }
+    }
+    // Of one that is both, compressed a moment ago, the plain one is taken.
+    parts.sort_by_key(|part| (part.number, part.is_packed));
+    parts.dedup_by_key(|part| part.number);
+    is_sound &= parts
+        .windows(2)
+        .all(|two| two[1].number == two[0].number + 1);
+    let last = parts.last().map_or(0, |part| part.number);
+    // The newest of the compressed ones had its inode while what is written now was made: that one it is, then.
+    let is_seen = |w: &Part| {
+        let is_it = |p: &Part| p.inode == w.inode && (!p.is_packed || p.number == last);
+        parts.iter().any(is_it)
+    };
+    let written = written.filter(|w| !is_seen(w)).map(|written| Part {
+        number: last + 1,
+        ..written
+    });
+    parts.extend(written);
+    Ok((parts, is_sound))
+}
+
+fn written(state_dir: &Path, source: &Source) -> io::Result<Option<Part>> {
     let path = source.segment(state_dir);
-    let written = match std::fs::metadata(&path) {
-        Ok(metadata) => Some(Part {
+    let opened = File::open(&path).and_then(|file| Ok((file.metadata()?, file)));
+    match opened {
+        Ok((metadata, file)) => Ok(Some(Part {
             seq: None,
             number: 1,
             inode: metadata.ino(),
@@ -112,44 +163,30 @@ pub(super) fn list(state_dir: &Path, source: &Source) -> io::Result<Vec<Part>> {
             bytes: metadata.len(),
             is_packed: false,
             written_at: wall_of(&metadata),
-        }),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => None,
-        Err(e) => return Err(e),
-    };
-    let mut parts: Vec<Part> = Vec::new();
-    for (said, path) in rotated(state_dir, source)? {
-        // It may have been removed since it was listed.
-        let Ok(metadata) = std::fs::metadata(&path) else {
-            continue;
-        };
-        let (inode, is_packed) = match said {
-            Rotated::Plain(_) => (metadata.ino(), false),
-            Rotated::Packed(_, inode) => (inode, true),
-            Rotated::Index(_) => continue,
-        };
-        let index = Rotated::Index(said.seq()).name(stem(source.stream));
-        parts.push(Part {
-            seq: Some(said.seq()),
-            number: said.seq(),
-            inode,
-            index: path.with_file_name(index),
-            path,
-            bytes: metadata.len(),
-            is_packed,
-            written_at: wall_of(&metadata),
-        });
+            held: Some(file),
+        })),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(e),
     }
-    // Of one that is both, compressed a moment ago, the plain one is taken.
-    parts.sort_by_key(|part| (part.seq, part.is_packed));
-    parts.dedup_by_key(|part| part.seq);
-    let is_seen = |w: &Part| parts.iter().any(|p| !p.is_packed && p.inode == w.inode);
-    let last = parts.last().map_or(0, |part| part.number);
-    let written = written.filter(|w| !is_seen(w)).map(|written| Part {
-        number: last + 1,
-        ..written
-    });
-    parts.extend(written);
-    Ok(parts)
+}
+
+fn part(said: Rotated, path: PathBuf, metadata: &std::fs::Metadata, source: &Source) -> Part {
+    let (inode, is_packed) = match said {
+        Rotated::Packed(_, inode) => (inode, true),
+        Rotated::Plain(_) | Rotated::Index(_) => (metadata.ino(), false),
+    };
+    let index = Rotated::Index(said.seq()).name(stem(source.stream));
+    Part {
+        seq: Some(said.seq()),
+        number: said.seq(),
+        inode,
+        index: path.with_file_name(index),
+        path,
+        bytes: metadata.len(),
+        is_packed,
+        written_at: wall_of(metadata),
+        held: None,
+    }
 }
 
 fn wall_of(metadata: &std::fs::Metadata) -> Wall {
@@ -167,6 +204,9 @@ impl Input {
     /// Opens `part`, its first `from` bytes passed over. One that was compressed or rotated since it was listed is
     /// not found, or another one: the caller compares inodes.
     pub(super) fn open(part: &Part, from: u64) -> io::Result<Self> {
+        if let Some(held) = &part.held {
+            return Ok(Self::Plain(held.try_clone()?, from));
+        }
         let file = File::open(&part.path)?;
         if !part.is_packed {
             if file.metadata()?.ino() != part.inode {

@@ -7,7 +7,8 @@
 //!               ╲── holder process: keeps FIFOs open; pumps when there is no supervisor
 //! ```
 //!
-//! Threads: "pump" ([`pumping`]), "log-scan" ([`scan`]), "log-print" ([`print`], only with a terminal), "log-lines"
+//! Threads: "pump" ([`pumping`]), "log-scan" ([`scan`]), "log-pack" ([`pack`]),
+//! "log-print" ([`print`], only with a terminal), "log-lines"
 //! ([`lookout`], from the first run on that is waited for to write a line); for a backlog "log-pool-N". They are joined by [`Logs::finish`] in this order: pump, then the readers, each of
 //! which ends when the pump is gone and everything has been read.
 //!

@@ -18,13 +18,21 @@ use crate::model::log::Stream;
 
 /// See the file's head.
 pub(super) struct Packer {
-    pub state_dir: PathBuf,
-    pub keeping: Keeping,
+    state_dir: PathBuf,
+    keeping: Keeping,
     /// Streams with a file that was put aside; it ends with the pump.
-    pub turned: Receiver<Source>,
+    turned: Receiver<Source>,
 }
 
 impl Packer {
+    pub(super) fn new(state_dir: &Path, keeping: Keeping, turned: Receiver<Source>) -> Self {
+        Self {
+            state_dir: state_dir.to_owned(),
+            keeping,
+            turned,
+        }
+    }
+
     pub(super) fn run(self) {
         // What was put aside while nobody was here.
         self.look_after_all();

@@ -9,6 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::chain::{self, Input, Part};
+use super::derive::Within;
 use super::index::{Entry, Index, Mark};
 use super::lines::split;
 use super::segments::Source;
@@ -71,7 +72,7 @@ pub struct Reader {
 
 /// The segment that is being read.
 struct Open {
-    seq: Option<u64>,
+    number: u64,
     inode: u64,
     input: Input,
     /// Where the first byte of the buffer is in it; less than nothing when it is of the segment before.
@@ -180,9 +181,10 @@ impl Reader {
             self.cut(false);
             return Ok(true);
         }
-        let before = self.now.as_ref().map(|now| now.inode);
+        let place = |now: &Option<Open>| now.as_ref().map(|now| (now.number, now.inode));
+        let before = place(&self.now);
         self.begin(0)?;
-        Ok(self.now.as_ref().map(|now| now.inode) != before)
+        Ok(place(&self.now) != before)
     }
 
     /// The segments behind the one that has been read to its end, when that one was rotated or removed.
@@ -192,21 +194,19 @@ impl Reader {
             self.parts = parts.into();
             return Ok(());
         };
-        // While it is open no other file has its inode; only that of one compressed before may be the same.
-        let behind = match parts.iter().rposition(|part| part.inode == now.inode) {
-            Some(at) => at + 1,
-            // It is gone: what was rotated after it, or else what has its name now.
-            None => parts
-                .iter()
-                .position(|part| part.seq.is_none_or(|seq| now.seq.is_some_and(|n| seq > n)))
-                .unwrap_or(parts.len()),
+        // By number: an inode may be another file's once its own was compressed. Only what has the name now in the
+        // place of a file that was removed has none that is higher.
+        let is_behind = |part: &Part| {
+            part.number > now.number || (part.seq.is_none() && part.inode != now.inode)
         };
+        let behind = parts.iter().position(is_behind).unwrap_or(parts.len());
         self.parts = parts.into_iter().skip(behind).collect();
         Ok(())
     }
 
     /// Opens the first of the segments that has something that is asked for, its first `from` bytes passed over.
     fn begin(&mut self, mut from: u64) -> io::Result<()> {
+        let mut looks = 0;
         while let Some(part) = self.parts.pop_front() {
             let walk = Walk::open(&part);
             let start = walk.start(&part, &self.asked).map(|at| at.max(from));
@@ -223,16 +223,18 @@ impl Reader {
             if self.attach(&part, start, walk) {
                 return Ok(());
             }
-            if part.seq.is_none() || !part.is_packed {
+            looks += 1;
+            if looks <= limits::LOG_LOOKS && !part.is_packed {
                 // Rotated or compressed since it was listed: it has another name now.
                 let again = chain::list(&self.state_dir, &self.source)?;
-                let at = again.iter().position(|p| {
-                    p.inode == part.inode && (p.seq, p.is_packed) != (part.seq, part.is_packed)
-                });
-                if let Some(at) = at {
-                    self.parts = again.into_iter().skip(at).collect();
-                    from = start;
-                }
+                let at = again.iter().position(|p| p.number >= part.number);
+                self.parts = again.into_iter().skip(at.unwrap_or(usize::MAX)).collect();
+                let is_it = |p: &Part| p.number == part.number && p.inode == part.inode;
+                from = if self.parts.front().is_some_and(is_it) {
+                    start
+                } else {
+                    0
+                };
             }
         }
         Ok(())
@@ -244,7 +246,7 @@ impl Reader {
         };
         let held = i64::try_from(self.buffer.len()).unwrap_or(0);
         self.now = Some(Open {
-            seq: part.seq,
+            number: part.number,
             inode: part.inode,
             input,
             base: i64::try_from(start).unwrap_or(i64::MAX) - held,

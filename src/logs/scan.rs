@@ -205,7 +205,13 @@ impl Scanner {
             .collect();
         let mut chunks = Vec::new();
         for (source, is_final) in sources {
-            match self.read_chunk(&source, is_final) {
+            // Not found once: its name changed while it was looked for.
+            let chunk = self.read_chunk(&source, is_final);
+            let chunk = match chunk {
+                Err(e) if e.kind() == io::ErrorKind::NotFound => self.read_chunk(&source, is_final),
+                other => other,
+            };
+            match chunk {
                 Ok(chunk) => chunks.push(chunk),
                 Err(e) => {
                     if e.kind() != io::ErrorKind::NotFound {

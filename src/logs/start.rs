@@ -47,11 +47,7 @@ pub(super) fn start(setup: Setup) -> io::Result<(Logs, Started)> {
     let (turned, to_pack) = bounded(limits::LOG_PACK_QUEUE);
     let keeping = Keeping::telling(turned);
     keeping.set(state_dir, setup.keeping);
-    let packer = Packer {
-        state_dir: state_dir.to_owned(),
-        keeping: keeping.quiet(),
-        turned: to_pack,
-    };
+    let packer = Packer::new(state_dir, keeping.quiet(), to_pack);
     let quiet = keeping.quiet();
     let pump = Pump::new(state_dir, readers)?.with_terminals(masters.clone());
     let mut pump = pump.with_keeping(keeping);
@@ -118,7 +114,7 @@ fn spawn(
         // Nobody listens after a finish that was too late.
         let _ = said.try_send(outcome);
     })?;
-    let (said, all_done) = bounded(limits::LOG_ANSWER);
+    let (said, ended) = bounded(limits::LOG_ANSWER);
     let pack = spawn_named("log-pack", move || {
         packer.run();
         let _ = said.try_send(());
@@ -137,7 +133,7 @@ fn spawn(
     Ok(Threads {
         pump,
         scan: (scan, records),
-        pack: (pack, packed),
+        pack: (pack, ended),
         print,
     })
 }

@@ -10,6 +10,7 @@ use sha2::Sha256;
 
 use super::health::{Aspect, HealthSettings};
 use super::program::{Environment, ProgramSpec};
+use super::rotation::Rotation;
 
 /// Bytes kept of a digest: enough to tell two values apart, too few to be sure of a guessed one.
 const DIGEST_BYTES: usize = 8;
@@ -121,8 +122,7 @@ fn parts(spec: &ProgramSpec) -> Parts {
     }
     add_notify(&mut parts.run, health);
     parts.live("log_silence", silence);
-    parts.live("logs", rotation);
-    add_health(&mut parts, health);
+    add_health(&mut parts, (health, rotation));
     parts.live("instances", instances);
     parts.live("autostart", autostart);
     parts.live("restart", restart);
@@ -159,8 +159,13 @@ fn add_ends(parts: &mut Parts, ends: &super::ends::EndPolicy) {
     parts.live("no_restart_signals", &ends.no_restart_signals);
 }
 
-/// What its health is judged by.
-fn add_health(parts: &mut Parts, health: &HealthSettings) {
+/// What its health is judged by, and how its output is kept.
+fn add_health(parts: &mut Parts, (health, rotation): (&HealthSettings, &Rotation)) {
+    parts.live("logs.max_size", &rotation.max_size);
+    parts.live("logs.max_age", &rotation.max_age);
+    parts.live("logs.keep", &rotation.keep);
+    parts.live("logs.compress", &rotation.is_packed);
+    parts.live("logs.max_total", &rotation.max_total);
     parts.live("start_timeout", &health.start_timeout);
     parts.live("readiness", &(&health.readiness, &health.ready_line));
     parts.live("liveness", &health.liveness);
