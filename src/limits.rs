@@ -1291,3 +1291,28 @@ pub const DOCTOR_KNOCKS: usize = 32;
 
 /// How long a connection may take.
 pub const DOCTOR_CONNECT: Duration = Duration::from_secs(5);
+// Forecasts.
+
+/// No forecast from fewer points.
+pub const FORECAST_POINTS_MIN: usize = 30;
+
+/// More points are thinned to so many: 4,950 slopes between them.
+pub const FORECAST_POINTS: usize = 100;
+
+/// Nothing is told that lies further off than so many times what was seen.
+pub const FORECAST_HORIZON: f64 = 10.0;
+
+/// The ends of a slope's interval are no further apart than this.
+pub const FORECAST_SPREAD: f64 = 3.0;
+
+/// The interval of independent points is widened by this: samples are not independent.
+pub const FORECAST_WIDEN: f64 = 2.0;
+
+/// A trend moves a figure by so many times its usual distance from the line.
+pub const FORECAST_CLEAR: f64 = 4.0;
+
+/// Parts of a stretch that each go on with the trend.
+pub const FORECAST_PARTS: u8 = 6;
+
+/// By this share of what an even rise would.
+pub const FORECAST_SHARE: f64 = 0.4;

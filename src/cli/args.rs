@@ -260,6 +260,9 @@ pub struct MetricsArgs {
     /// Plot these, like `threads`; may be repeated [default: `cpu_percent`, `memory_bytes`]
     #[arg(long = "figure", value_name = "FIGURE", value_parser = FIGURES)]
     pub figures: Vec<String>,
+    /// Say when a figure that rises or falls steadily reaches this, like `memory_bytes=2GiB`; may be repeated
+    #[arg(long, value_name = "FIGURE=VALUE", value_parser = limit)]
+    pub reach: Vec<(String, f64)>,
     /// One JSON object a line, each an instance
     #[arg(long)]
     pub json: bool,
@@ -272,6 +275,22 @@ fn span(text: &str) -> Result<Duration, String> {
     text::parse_duration(text)
         .filter(|span| !span.is_zero())
         .ok_or_else(|| "write how long, like 30m, 24h or 7d".to_owned())
+}
+
+fn limit(text: &str) -> Result<(String, f64), String> {
+    let (figure, value) = text.split_once('=').unwrap_or((text, ""));
+    if !FIGURES.contains(&figure) {
+        return Err(format!("the figures are {}", FIGURES.join(", ")));
+    }
+    #[expect(clippy::cast_precision_loss, reason = "exact up to 8 PiB")]
+    let size = || text::parse_size(value).map(|bytes| bytes as f64);
+    let value = value
+        .parse()
+        .ok()
+        .or_else(size)
+        .filter(|v: &f64| v.is_finite());
+    let value = value.ok_or_else(|| format!("write {figure}= and a number or a size"))?;
+    Ok((figure.to_owned(), value))
 }
 
 fn frame(text: &str) -> Result<Frame, String> {

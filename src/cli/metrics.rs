@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::args::MetricsArgs;
 use super::connect::Place;
-use super::format::when;
+use super::format::{seconds, when};
 use super::output::{Failure, Out, chain};
 use super::plot::{Size, plot};
 use super::stored;
@@ -153,6 +153,10 @@ fn show(answer: &Answer, asked: &MetricsArgs, out: &mut Out) -> Result<(), Failu
     for line in table(answer) {
         out.line(&line)?;
     }
+    for told in forecasts(answer, &asked.reach) {
+        out.line("")?;
+        out.line(&told)?;
+    }
     let earlier = answer.runs.len().saturating_sub(limits::METRICS_RUNS_SHOWN);
     if answer.runs.len() > 1 {
         out.line("")?;
@@ -224,6 +228,41 @@ fn words(figure: &str, value: f64) -> String {
         "cpu_percent" => format!("{value:.1}%"),
         _ => format!("{}", (value * 10.0).round() / 10.0),
     }
+}
+
+/// What is to come, a sentence each: `memory_bytes reaches 2 GiB in about 9h (7h to 12h)`.
+fn forecasts(answer: &Answer, limits: &[(String, f64)]) -> Vec<String> {
+    let mut told = Vec::new();
+    for (figure, trend) in &answer.trends {
+        let (how, by) = if trend.per_hour < 0.0 {
+            ("falls", -trend.per_hour)
+        } else {
+            ("rises", trend.per_hour)
+        };
+        told.push(format!(
+            "{figure} {how} steadily, by about {} an hour",
+            amount(figure, by)
+        ));
+    }
+    for (figure, limit) in limits {
+        let reach = answer
+            .trends
+            .get(figure)
+            .and_then(|trend| trend.reaches(*limit));
+        let limit = amount(figure, *limit);
+        told.push(match reach {
+            Some(r) => {
+                let [about, soonest, latest] = [r.in_s, r.soonest_s, r.latest_s].map(seconds);
+                format!("{figure} reaches {limit} in about {about} ({soonest} to {latest})")
+            }
+            None => format!("that {figure} reaches {limit} cannot be foretold"),
+        });
+    }
+    told
+}
+
+fn amount(figure: &str, value: f64) -> String {
+    words(figure, value).trim_end_matches("/s").to_owned()
 }
 
 fn table(answer: &Answer) -> Vec<String> {

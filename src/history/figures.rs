@@ -7,6 +7,7 @@ use serde::{Serialize, Serializer};
 
 use super::candle::{Bar, Candles, Frame};
 use super::chunk;
+use super::forecast::{Trend, trend};
 use super::overlap::{self, Span};
 use super::pack::SAMPLER;
 use super::series::{FIGURES, Series};
@@ -50,6 +51,8 @@ pub struct Answer {
     pub rows: Vec<Row>,
     /// Each figure summed up over the whole stretch.
     pub summary: BTreeMap<String, Summary>,
+    /// Of those that rise or fall steadily, by how much.
+    pub trends: BTreeMap<String, Trend>,
     /// And over each run in it, the latest last; none where the answer is of candles.
     pub runs: Vec<RunSummary>,
 }
@@ -201,10 +204,11 @@ fn of_samples(question: &Question, stored: &StoredHistory, recent: &[Sample]) ->
     series.settle();
     let series = series.filter(|time| (from..=to).contains(&time));
     let step = usual_step(&series.times);
-    let rows = (0..series.len()).map(|at| plain_row(&series, at)).collect();
+    let rows: Vec<Row> = (0..series.len()).map(|at| plain_row(&series, at)).collect();
     let covered = reaching(question, spans_of_samples(&series.times, step), step);
     Answer {
         coverage: coverage(question, &covered, stored.chunks.len()),
+        trends: trends(&rows),
         rows,
         summary: summary::of(&series),
         runs: summary::of_runs(&series, &all.runs),
@@ -222,6 +226,7 @@ fn empty(question: &Question, resolution_s: f64) -> Answer {
         coverage: coverage(question, &[], 0),
         rows: Vec::new(),
         summary: BTreeMap::new(),
+        trends: BTreeMap::new(),
         runs: Vec::new(),
     }
 }
@@ -304,9 +309,11 @@ fn of_candles(
     let is_asked = question.candles.is_some();
     let rows = candles.rows.iter();
     let rows = rows.map(|(start, bars)| candle_row(&candles.names, (*start, bars), is_asked));
+    let rows: Vec<Row> = rows.collect();
     Answer {
         coverage: coverage(question, &covered, stored.candles.len()),
-        rows: rows.collect(),
+        trends: trends(&rows),
+        rows,
         summary: summary::of_candles(&candles),
         ..empty(question, seconds(frame.millis()))
     }
@@ -331,6 +338,18 @@ fn candle_row(names: &[String], (start, bars): (i64, &Vec<Option<Bar>>), is_aske
         time: Wall::from_millis(start),
         figures: names.iter().enumerate().map(value).collect(),
     }
+}
+
+fn trends(rows: &[Row]) -> BTreeMap<String, Trend> {
+    let of = |name: &str| {
+        let points: Vec<(i64, f64)> = rows
+            .iter()
+            .filter_map(|row| Some((row.time.millis(), row.figures.get(name)?.middle())))
+            .filter(|(_, value)| value.is_finite())
+            .collect();
+        Some((name.to_owned(), trend(&points)?))
+    };
+    FIGURES.into_iter().filter_map(of).collect()
 }
 
 /// The median distance of samples, in milliseconds.

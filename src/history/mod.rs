@@ -9,6 +9,7 @@ pub mod candle;
 pub mod chunk;
 pub mod explain;
 pub mod figures;
+pub mod forecast;
 pub mod overlap;
 pub mod pack;
 pub mod pattern;
