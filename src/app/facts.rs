@@ -1,14 +1,16 @@
 //! What the supervisor knows of itself: its figures, and what is wrong with it. Owns the list of issues.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parking_lot::RwLock;
 
 use crate::clock::{self, Mono, Wall};
 use crate::config::Counts;
+use crate::control::prometheus::Measures;
 use crate::control::sources::{ConfigurationFacts, SupervisorFacts};
+use crate::metrics::Metrics;
 use crate::procfs;
 use crate::store::Store;
 
@@ -116,4 +118,26 @@ impl Identity {
             issues: list,
         }
     }
+}
+
+/// What `/metrics` shows beside `status`.
+pub(super) fn measures(store: &Store, metrics: &Arc<Metrics>) -> impl Fn() -> Measures + use<> {
+    let (store, metrics) = (store.clone(), Arc::clone(metrics));
+    move || {
+        let host = metrics.host();
+        Measures {
+            store: store.stats(),
+            queued: store.health().queued,
+            database_bytes: database_bytes(store.path()),
+            host: (host.time != Wall::default()).then_some(host),
+        }
+    }
+}
+
+/// The database with its write-ahead log.
+fn database_bytes(file: &Path) -> u64 {
+    let mut log = file.as_os_str().to_owned();
+    log.push("-wal");
+    let size = |path: &Path| std::fs::metadata(path).map_or(0, |meta| meta.len());
+    size(file) + size(Path::new(&log))
 }

@@ -466,6 +466,7 @@ impl Rooms {
                 http: door.address(),
                 ..identity.facts(&issues, &health)
             }),
+            measures: Arc::new(super::facts::measures(&self.store, &self.metrics)),
             store: Arc::new(self.store.clone()),
             deliveries: Arc::new(self.store.clone()),
             incidents: Arc::new(self.store.clone()),

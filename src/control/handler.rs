@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crossbeam::channel::{Receiver, RecvTimeoutError, bounded};
 use serde_json::json;
 
-use super::api::{self, EventLine, Parts, ReloadAnswer, ShutdownAnswer, TestAnswer, VerbAnswer};
+use super::api::{EventLine, ReloadAnswer, ShutdownAnswer, TestAnswer, VerbAnswer};
 use super::conn::Peer;
 use super::deliveries::{Counted, DeliveryQuery, Unfound, known_target};
 use super::explain;
@@ -16,6 +16,7 @@ use super::routes::{Route, route};
 use super::server::{Call, Handler, LongSlot};
 use super::silences;
 use super::sources::{End, EventQuery, SourceError, Sources, StoreView};
+use super::views;
 use crate::clock::{mono, wall};
 use crate::ids::{DeliveryId, EventId};
 use crate::limits;
@@ -66,7 +67,10 @@ impl Api {
     fn answer(&self, route: Route, call: &Call) -> Result<Response, Problem> {
         let by = call.peer.to_string();
         match route {
-            Route::Status => Ok(self.status()),
+            Route::Status => Ok(Response::json(200, &views::status(&self.sources))),
+            Route::Programs => Ok(views::programs(&self.sources)),
+            Route::Program(name) => views::program(&self.sources, &name),
+            Route::Metrics => Ok(views::metrics(&self.sources)),
             Route::Health => Ok(self.health()),
             Route::Targets => Ok(Response::json(200, &(self.sources.targets)())),
             Route::Events(query) => self.events(&query),
@@ -123,19 +127,6 @@ impl Api {
                 Ok(Response::json(200, &Counted { count }))
             }
         }
-    }
-
-    fn status(&self) -> Response {
-        let snapshot = self.sources.board.read();
-        let sample = &*self.sources.sample;
-        let parts = Parts {
-            snapshot: &snapshot,
-            sample: &|name| sample(name),
-            targets: (self.sources.targets)(),
-            silences: (self.sources.silences)().to_vec(),
-            facts: (self.sources.facts)(),
-        };
-        Response::json(200, &api::status(parts, mono()))
     }
 
     fn health(&self) -> Response {

@@ -17,6 +17,7 @@ pub mod http;
 pub mod incidents;
 mod keys;
 mod peer;
+pub mod prometheus;
 pub mod registry;
 pub mod response;
 pub mod routes;
@@ -24,6 +25,7 @@ pub mod server;
 pub mod silences;
 pub mod sources;
 mod stored;
+mod views;
 
 #[cfg(test)]
 mod fuzz_tests;

@@ -23,6 +23,12 @@ use crate::model::trial::Trial;
 pub enum Route {
     /// Everything at one moment.
     Status,
+    /// The instances.
+    Programs,
+    /// One instance.
+    Program(String),
+    /// The page for Prometheus.
+    Metrics,
     /// One page of events.
     Events(EventQuery),
     /// Events as they come.
@@ -104,6 +110,7 @@ pub fn route(request: &Request) -> Result<Route, Problem> {
     let parts: Vec<&str> = request.path.iter().map(String::as_str).collect();
     let (allow, route) = match parts.as_slice() {
         ["healthz"] => (GET, Ok(Route::Health)),
+        ["metrics"] => (GET, Ok(Route::Metrics)),
         ["api", "v1", rest @ ..] => resource(rest, request).ok_or_else(not_found)?,
         _ => return Err(not_found()),
     };
@@ -138,6 +145,8 @@ fn resource(rest: &[&str], request: &Request) -> Option<Resource> {
         ["silences"] if request.method == GET => (GET, Ok(Route::Silences)),
         ["silences"] => (POST, SilenceAsked::parse(&request.body).map(Route::Silence)),
         ["silences", id, "end"] => (POST, Ok(Route::EndSilence((*id).to_owned()))),
+        ["programs"] => (GET, Ok(Route::Programs)),
+        ["programs", name] => (GET, Ok(Route::Program((*name).to_owned()))),
         ["programs", name, "explain"] => (GET, explain(name, request).map(Route::Explain)),
         ["programs", name, "signal"] => (POST, signal(name, request)),
         ["programs", name, "send"] => (POST, line(name, request)),
@@ -356,8 +365,11 @@ mod tests {
 
     #[test]
     fn every_path_has_one_method_and_unknown_ones_are_not_found() {
-        let known: [(&str, &[&str]); 18] = [
+        let known: [(&str, &[&str]); 21] = [
             (GET, &["healthz"]),
+            (GET, &["metrics"]),
+            (GET, &["api", "v1", "programs"]),
+            (GET, &["api", "v1", "programs", "web:0"]),
             (GET, &["api", "v1", "status"]),
             (GET, &["api", "v1", "targets"]),
             (GET, &["api", "v1", "events"]),

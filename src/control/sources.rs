@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::api::DeliveryLine;
 use super::deliveries::{Deliveries, WorkerLine};
 use super::incidents::Incidents;
+use super::prometheus::Measures;
 use crate::clock::{Mono, Wall};
 use crate::history::explain::Account;
 use crate::ids::{DeliveryId, EventId, SilenceId};
@@ -41,6 +42,8 @@ pub struct Sources {
     pub workers: Arc<dyn Fn() -> Vec<WorkerLine> + Send + Sync>,
     /// The supervisor itself.
     pub facts: Arc<dyn Fn() -> SupervisorFacts + Send + Sync>,
+    /// What `/metrics` shows besides.
+    pub measures: Arc<dyn Fn() -> Measures + Send + Sync>,
     /// What is stored.
     pub store: Arc<dyn StoreView>,
     /// The deliveries, to be looked at and changed.

@@ -186,6 +186,7 @@ impl Stage {
             targets: Arc::new(|| vec![target()]),
             silences: Arc::new(|| Arc::from([])),
             facts: Arc::new(facts),
+            measures: Arc::new(super::prometheus::Measures::default),
             store: as_view,
             deliveries: Arc::clone(&store) as Arc<dyn Deliveries>,
             incidents: Arc::clone(&store) as Arc<dyn Incidents>,

@@ -32,6 +32,7 @@ mod os_settings;
 mod output;
 mod pid_one;
 mod policy;
+mod prometheus;
 mod real_programs;
 mod recovery;
 mod reload;
