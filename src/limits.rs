@@ -1316,3 +1316,9 @@ pub const FORECAST_PARTS: u8 = 6;
 
 /// By this share of what an even rise would.
 pub const FORECAST_SHARE: f64 = 0.4;
+
+/// Versions of a definition that stay.
+pub const DEFINITION_VERSIONS: usize = 20;
+
+/// Older versions of a definition go when another one comes.
+pub const DEFINITION_AGE: Duration = Duration::from_hours(90 * 24);

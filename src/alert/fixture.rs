@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::model::backup::BackupSettings;
 use crate::model::control::ControlSettings;
+use crate::model::cache::{CacheSettings, Eviction};
 use crate::model::language::Language;
 use crate::model::program::ProgramSpec;
 use crate::model::route::RouteSpec;
@@ -64,6 +65,12 @@ pub(crate) fn settings(routes: Vec<RouteSpec>, max_age: MaxAge) -> Settings {
         checkpoint: CheckpointSettings {
             interval: secs(5),
             batch: 1,
+        },
+        cache: CacheSettings {
+            policy: Eviction::Lru,
+            entries: 1,
+            ttl: secs(1),
+            bytes: 1,
         },
         control: ControlSettings {
             http: None,

@@ -88,6 +88,11 @@ impl Identity {
         known.configuration.loaded_at = now;
     }
 
+    /// The configuration in memory.
+    pub fn configuration(&self) -> ConfigurationFacts {
+        self.known.read().configuration
+    }
+
     /// The facts at this moment.
     pub fn facts(&self, issues: &Issues, store: &Store) -> SupervisorFacts {
         let own = procfs::read_stat(std::process::id()).ok().flatten();

@@ -38,6 +38,7 @@ mod legacy;
 mod notices;
 mod ports;
 mod probing;
+mod reading;
 mod relay;
 mod reload;
 mod rule_commands;
@@ -119,6 +120,11 @@ pub mod output {
         Asked, Follower, Growth, Line, LogLine, Reader, Screen, Source, clean_line, has_input,
         has_terminal, recent, sources,
     };
+}
+
+/// Programs of the person at the terminal.
+pub mod foreground {
+    pub use crate::child::foreground::run_on;
 }
 
 /// What targets would be sent.

@@ -17,12 +17,13 @@ use super::legacy::{self, Left};
 use super::notices::Notices;
 use super::ports::{HolderKeeper, StoreOutbox, StoreSink, SupervisionPorts};
 use super::probing;
+use super::reading::Reading;
 use super::relay::{self, Bells, Relay};
 use super::reload::Reloader;
 use super::rules::RuleWatch;
 use super::storage;
 use super::systemd::{Systemd, Word};
-use crate::cache::{Cache, Key};
+use crate::cache::{Cache, Key, Policy, Room};
 use crate::child::{self, FileLimit};
 use crate::clock;
 use crate::config::{Definitions, Loaded};
@@ -39,6 +40,7 @@ use crate::journal::evidence::OutOfMemory;
 use crate::limits;
 use crate::logs::{self, Logs, LogsError};
 use crate::metrics::{Metrics, MetricsError};
+use crate::model::cache::{CacheSettings, Eviction};
 use crate::model::command::Command;
 use crate::model::event::{Event, EventKind};
 use crate::model::name::InstanceName;
@@ -136,7 +138,7 @@ pub(super) fn start(
     let (supervisor, supervisor_thread) = supervise(&ground, &rooms, left.legacy, say_idle)?;
     let (orders, commands) = bounded(limits::CONTROL_COMMANDS);
     rooms.identity.scanned(definitions.counts());
-    let sources = rooms.sources(orders);
+    let sources = rooms.sources(orders, cache_policy(&ground.settings.cache));
     let heartbeat = rooms.heartbeat(&ground.settings, &supervisor);
     let systemd = Systemd::new(supervisor.clone(), Arc::clone(&rooms.board));
     let (server, registration) = open_control(&ground.settings, sources, &rooms);
@@ -431,14 +433,19 @@ impl Rooms {
         backups
     }
 
-    fn sources(&self, commands: Sender<Command>) -> Sources {
+    fn sources(&self, commands: Sender<Command>, cache: Policy) -> Sources {
         let (metrics, board, workers, counts) = (
             Arc::clone(&self.metrics),
             self.notify.board(),
             self.notify.board(),
             self.store.clone(),
         );
-        let (cache, known) = (Cache::default(), Mutex::new(Arc::default()));
+        let (cache, known) = (Cache::new(cache), Mutex::new(Arc::default()));
+        let reading = Reading {
+            store: self.store.clone(),
+            cache: cache.clone(),
+        };
+        let (counted, configuration) = (reading.clone(), self.identity.clone());
         let (identity, issues, health, door) = (
             self.identity.clone(),
             self.issues.clone(),
@@ -467,12 +474,31 @@ impl Rooms {
                 ..identity.facts(&issues, &health)
             }),
             measures: Arc::new(super::facts::measures(&self.store, &self.metrics)),
-            store: Arc::new(self.store.clone()),
+            stats: Arc::new(move || counted.stats(configuration.configuration())),
+            store: Arc::new(reading),
             deliveries: Arc::new(self.store.clone()),
             incidents: Arc::new(self.store.clone()),
             workers: Arc::new(move || workers.workers().into_iter().map(worker_line).collect()),
             commands,
         }
+    }
+}
+
+fn cache_policy(settings: &CacheSettings) -> Policy {
+    let entries = Room::Entries(settings.entries);
+    match settings.policy {
+        Eviction::Lru => Policy {
+            room: entries,
+            ttl: None,
+        },
+        Eviction::Ttl => Policy {
+            room: entries,
+            ttl: Some(settings.ttl),
+        },
+        Eviction::Size => Policy {
+            room: Room::Bytes(settings.bytes),
+            ttl: None,
+        },
     }
 }
 

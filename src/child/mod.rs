@@ -9,6 +9,7 @@ mod adopt;
 mod end;
 pub mod exec;
 mod feed;
+pub mod foreground;
 mod helper;
 mod launch;
 mod mark;

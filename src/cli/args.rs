@@ -119,6 +119,22 @@ pub enum Command {
     /// Try notifications out
     #[command(subcommand)]
     Notify(NotifyCommand),
+    /// Define a program in a file of its own in `programs.d`, and start it
+    Add(AddArgs),
+    /// Change a program's definition in your editor; it is checked before it replaces what was there
+    Edit(NamedArgs),
+    /// Take away a program's definition, and stop it; `rollback` brings it back
+    Remove(NamedArgs),
+    /// Show the versions of a program's definition
+    History(HistoryArgs),
+    /// Put an earlier version of a program's definition back, the latest one if none is named
+    Rollback(RollbackArgs),
+    /// Show what the supervisor did and what it cost: the database, checkpoints, readers, the cache
+    Stats {
+        /// One JSON object
+        #[arg(long)]
+        json: bool,
+    },
     /// Copy the database, while it is used or not; the copy is checked, then packed
     Backup(BackupArgs),
     /// Put a copy in the place of the database, which is kept under another name; not while a supervisor runs
@@ -535,6 +551,80 @@ pub struct PurgeArgs {
 fn state(word: &str) -> Result<DeliveryState, String> {
     word.parse()
         .map_err(|()| "write pending, leased, delivered, dead or expired".to_owned())
+}
+
+/// `add`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct AddArgs {
+    /// The program's name
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    /// Its working directory [default: this one]
+    #[arg(long, value_name = "DIR")]
+    pub directory: Option<PathBuf>,
+    /// A variable of its environment; may be repeated
+    #[arg(long = "env", value_name = "NAME=VALUE")]
+    pub environment: Vec<String>,
+    /// `always`, `on-failure` or `never`
+    #[arg(long, value_name = "WHEN")]
+    pub restart: Option<String>,
+    /// How many run
+    #[arg(long, value_name = "N")]
+    pub instances: Option<u16>,
+    /// Do not start it
+    #[arg(long)]
+    pub no_autostart: bool,
+    /// A program that comes first; may be repeated
+    #[arg(long, value_name = "NAME")]
+    pub depends_on: Vec<String>,
+    /// A label; may be repeated
+    #[arg(long = "tag", value_name = "TAG")]
+    pub tags: Vec<String>,
+    /// Any other key of a program, like `stop_timeout=30s` or `readiness.tcp=127.0.0.1:80`; may be repeated
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// Only write the file
+    #[arg(long)]
+    pub no_reload: bool,
+    /// What to run
+    #[arg(required = true, last = true, value_name = "COMMAND")]
+    pub command: Vec<String>,
+}
+
+/// `edit`, `remove`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct NamedArgs {
+    /// The program's name
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    /// Only change the file
+    #[arg(long)]
+    pub no_reload: bool,
+}
+
+/// `history`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct HistoryArgs {
+    /// The program's name
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    /// One JSON list, with the texts
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `rollback`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct RollbackArgs {
+    /// The program's name
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    /// The number that `history` shows
+    #[arg(value_name = "VERSION")]
+    pub version: Option<u64>,
+    /// Only change the file
+    #[arg(long)]
+    pub no_reload: bool,
 }
 
 /// `backup`.

@@ -6,6 +6,7 @@ mod args_tools;
 mod attach;
 mod backup;
 mod connect;
+mod define;
 mod deliveries;
 mod doctor;
 mod events;
@@ -24,6 +25,7 @@ mod render;
 mod run;
 mod shells;
 mod silence;
+mod stats;
 mod status;
 mod stored;
 mod table;
@@ -100,6 +102,12 @@ fn dispatch(args: Args) -> Result<ExitCode, Failure> {
         Command::Targets(asked) => targets::targets(&place, &asked, &mut Out::stdout()),
         Command::Deliveries(asked) => deliveries::deliveries(&place, asked, &mut Out::stdout()),
         Command::Incidents(asked) => incidents::incidents(&place, &asked, &mut Out::stdout()),
+        Command::Add(asked) => define::add(&place, &asked, &mut Out::stdout()),
+        Command::Edit(asked) => define::edit(&place, &asked, &mut Out::stdout()),
+        Command::Remove(asked) => define::remove(&place, &asked, &mut Out::stdout()),
+        Command::History(asked) => define::history(&place, &asked, &mut Out::stdout()),
+        Command::Rollback(asked) => define::rollback(&place, &asked, &mut Out::stdout()),
+        Command::Stats { json } => stats::stats(&place, json, &mut Out::stdout()),
         Command::Backup(asked) => backup::backup(&place, &asked, &mut Out::stdout()),
         Command::Restore(asked) => backup::restore(&place, &asked, &mut Out::stdout()),
         Command::Inbox(asked) => inbox::inbox(&asked),

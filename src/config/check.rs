@@ -14,6 +14,7 @@ use super::source::{At, Sources};
 use super::{control, depends, heartbeat, programs, targets, via};
 use crate::limits;
 use crate::model::backup::{BackupSettings, WhenDamaged};
+use crate::model::cache::{CacheSettings, Eviction};
 use crate::model::event::{EventKind, Severity};
 use crate::model::language::Language;
 use crate::model::name::matches;
@@ -84,6 +85,7 @@ pub(super) fn check(path: &Path, env: &Env, gathered: &Gathered) -> Checked {
         metrics,
         store: store(root),
         checkpoint: checkpoint(root),
+        cache: cache(root),
         control,
         heartbeat,
         log: log(root),
@@ -161,6 +163,19 @@ fn checkpoint(root: &Fields) -> CheckpointSettings {
     CheckpointSettings {
         interval: root.duration("checkpoint.interval"),
         batch: root.integer("checkpoint.batch"),
+    }
+}
+
+fn cache(root: &Fields) -> CacheSettings {
+    CacheSettings {
+        policy: match root.text("cache.policy").as_str() {
+            "ttl" => Eviction::Ttl,
+            "size" => Eviction::Size,
+            _ => Eviction::Lru,
+        },
+        entries: root.integer("cache.entries"),
+        ttl: root.duration("cache.ttl"),
+        bytes: root.integer("cache.bytes"),
     }
 }
 

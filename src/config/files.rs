@@ -1,7 +1,7 @@
 //! The configuration's files as last read. A file is read again only when its time or size says so, and parsed again
 //! only when its content is another. Owns the parsed files and the count of what was done; judges nothing.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -86,11 +86,19 @@ struct Known {
 pub(super) struct Files {
     known: HashMap<PathBuf, Known>,
     pub(super) counts: Counts,
+    /// What is taken in place of what is on disk.
+    pub(super) overlay: Overlay,
 }
+
+/// Texts of files that are not written yet; none: as if the file were gone.
+pub(super) type Overlay = BTreeMap<PathBuf, Option<String>>;
 
 impl Files {
     /// The file at `path` as file `file` of its configuration.
     pub(super) fn parsed(&mut self, path: &Path, file: usize) -> Result<Arc<Parsed>, Wrong> {
+        if let Some(Some(text)) = self.overlay.get(path) {
+            return Ok(Arc::new(Parsed::new(text, file)));
+        }
         let seen_at = clock::wall();
         // Before the reading: what is changed during it is noticed the next time.
         let stamp = stamp(path);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::env::{Env, absolute_in};
 use super::fault::{Fault, Wrong, did_you_mean, io_words, wrong};
 use super::fields::Document;
-use super::files::{Files, Parsed};
+use super::files::{Files, Overlay, Parsed};
 use super::read::{Reader, Typed, Word};
 use super::source::{At, Sources};
 use super::walk::walk;
@@ -95,7 +95,7 @@ pub(super) fn gather(main: &Path, env: &Env, files: &mut Files) -> Gathered {
             continue;
         }
         match files.parsed(&next.path, gathered.sources.next_number()) {
-            Ok(parsed) => queue.extend(gathered.take_in(&next, &parsed, env)),
+            Ok(parsed) => queue.extend(gathered.take_in(&next, &parsed, (env, &files.overlay))),
             Err(wrong) => gathered.unreadable(&next, wrong),
         }
     }
@@ -105,7 +105,12 @@ pub(super) fn gather(main: &Path, env: &Env, files: &mut Files) -> Gathered {
 
 impl Gathered {
     /// Reads one file's keys; the result is what it includes.
-    fn take_in(&mut self, next: &Next, parsed: &Arc<Parsed>, env: &Env) -> Vec<Next> {
+    fn take_in(
+        &mut self,
+        next: &Next,
+        parsed: &Arc<Parsed>,
+        (env, overlay): (&Env, &Overlay),
+    ) -> Vec<Next> {
         let faults = self.sources.add(&next.shown, next.path.clone(), parsed);
         if next.asked_at.is_none() {
             self.main_parses = faults.is_empty();
@@ -118,7 +123,7 @@ impl Gathered {
             && let Some(Typed::Words(words)) = field.value
         {
             for word in words {
-                match matching(&word, &self.sources) {
+                match matching(&word, &self.sources, overlay) {
                     Ok(files) => included.extend(files),
                     Err(wrong) => reader.fault(word.at, "include", wrong),
                 }
@@ -162,7 +167,7 @@ impl Gathered {
 }
 
 /// The files that an entry of `include` means, sorted by name.
-fn matching(word: &Word, sources: &Sources) -> Result<Vec<Next>, Wrong> {
+fn matching(word: &Word, sources: &Sources, overlay: &Overlay) -> Result<Vec<Next>, Wrong> {
     let path = absolute_in(sources.folder(word.at), word.text.as_ref());
     let shown = sources.shown_folder(word.at).join(&word.text);
     let next = |path: PathBuf, shown: PathBuf| Next {
@@ -187,11 +192,30 @@ fn matching(word: &Word, sources: &Sources) -> Result<Vec<Next>, Wrong> {
     if !is_pattern(&name) {
         return Ok(vec![next(path, shown)]);
     }
-    let names = names_like(folder, &name)?;
+    let mut names = names_like(folder, &name)?;
+    overlaid(&mut names, (folder, &name), overlay);
     Ok(names
         .into_iter()
         .map(|name| next(folder.join(&name), shown.with_file_name(&name)))
         .collect())
+}
+
+/// What the names would be with files that are not written yet, and without those that are to go.
+fn overlaid(names: &mut Vec<String>, (folder, pattern): (&Path, &str), overlay: &Overlay) {
+    let glob = wildmatch::WildMatch::new(pattern);
+    for (path, text) in overlay {
+        let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
+            continue;
+        };
+        if path.parent() != Some(folder) || !glob.matches(name) {
+            continue;
+        }
+        names.retain(|known| known != name);
+        if text.is_some() {
+            names.push(name.to_owned());
+        }
+    }
+    names.sort();
 }
 
 /// The regular files in `folder` whose names are like `pattern`; hidden ones only if it says so. A folder

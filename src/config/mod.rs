@@ -1,5 +1,6 @@
-//! Files and environment to checked settings. Owns the table of keys; never starts, opens or writes anything,
-//! and reads only the configuration, what it includes, and the files its secrets and variables are in.
+//! Files and environment to checked settings. Owns the table of keys; never starts or opens anything, and
+//! reads only the configuration, what it includes, and the files its secrets and variables are in. What is written is
+//! a file of it as a whole, when a command asks for that (`definition`, `versions`).
 //!
 //! The way of a value: `source` and `syntax` (text to a tree that knows its places), `walk` (the tree against the table of
 //! keys), `read`, `lists` and `secrets` (one value to its type), `check`, `programs`, `targets` and `depends`
@@ -16,6 +17,7 @@ mod announce;
 mod chats;
 mod check;
 mod control;
+pub mod definition;
 mod depends;
 pub mod env;
 mod env_file;
@@ -41,6 +43,7 @@ mod rule;
 mod rule_command;
 mod secrets;
 mod silence;
+mod size;
 mod source;
 mod stops;
 mod syntax;
@@ -50,6 +53,7 @@ mod template;
 #[cfg(test)]
 mod tests;
 mod timing;
+pub mod versions;
 mod via;
 mod walk;
 

@@ -64,6 +64,7 @@ pub fn applicable(old: &Settings, new: Settings) -> Settings {
             ..old.store.clone()
         },
         checkpoint: old.checkpoint.clone(),
+        cache: old.cache,
         control: ControlSettings {
             access: new.control.access,
             ..old.control.clone()
@@ -131,6 +132,7 @@ fn root(settings: &Settings) -> BTreeMap<&'static str, String> {
         metrics,
         store,
         checkpoint,
+        cache,
         control,
         heartbeat,
         log,
@@ -152,7 +154,7 @@ fn root(settings: &Settings) -> BTreeMap<&'static str, String> {
     } = checkpoint;
     let LogSettings { level, format } = log;
     let beats = heartbeat.as_ref();
-    let values: [(&'static str, &dyn std::fmt::Debug); 16] = [
+    let values: [(&'static str, &dyn std::fmt::Debug); 20] = [
         ("supervisor.name", name),
         ("supervisor.state_dir", state_dir),
         ("supervisor.shutdown_timeout", shutdown_timeout),
@@ -163,6 +165,10 @@ fn root(settings: &Settings) -> BTreeMap<&'static str, String> {
         ("metrics.retention.candles", retention_candles),
         ("checkpoint.interval", checkpoint_interval),
         ("checkpoint.batch", batch),
+        ("cache.policy", &cache.policy),
+        ("cache.entries", &cache.entries),
+        ("cache.ttl", &cache.ttl),
+        ("cache.bytes", &cache.bytes),
         ("heartbeat.url", &beats.map(|h| digest(&h.url))),
         ("heartbeat.interval", &beats.map(|h| h.interval)),
         ("heartbeat.timeout", &beats.map(|h| h.timeout)),

@@ -309,6 +309,11 @@ pub const KEYS: &[Key] = &[
     usual("checkpoint.interval", span(Duration::from_millis(100)), r#""5s""#, "How often changed state is written.").fixed(),
     usual("checkpoint.batch", count(100_000), "100", "Updates of one transaction.").fixed(),
 
+    usual("cache.policy", words(&["lru", "ttl", "size"]), r#""lru""#, "What leaves the cache of what was read from the database: beyond `entries` the least recently used, what is older than `ttl` too, or beyond `bytes` the least recently used.").fixed(),
+    usual("cache.entries", count(10_000_000), "10000", "Answers it holds at the most, unless bytes are bounded.").fixed(),
+    usual("cache.ttl", SOME_TIME, r#""5m""#, "How long an answer stays with `ttl`.").fixed(),
+    usual("cache.bytes", Kind::Size, r#""16MiB""#, "About the memory it takes at the most with `size`.").fixed(),
+
     now("control.socket", Kind::Path, r#"".jikimi/jikimi.sock""#, "Where commands reach the supervisor; 107 bytes at the most.").or("`jikimi.sock` in `supervisor.state_dir`").fixed(),
     now("control.http", Kind::Text, r#""127.0.0.1:9110""#, "The address where it answers over HTTP as well; beyond this machine only with a token. With port 0 `status` says which one it has.").or("nowhere").fixed(),
     now("control.token", Kind::Token, r#""${JIKIMI_TOKEN}""#, "Lets its holder do everything over HTTP; 16 characters at least. Without one HTTP is for reading."),
@@ -324,7 +329,6 @@ pub const KEYS: &[Key] = &[
     usual("log.level", words(&["error", "warn", "info", "debug", "trace", "off"]), r#""info""#, "The least important records of the supervisor's own log that are shown."),
     usual("log.format", words(&["text", "json"]), r#""text""#, "How they are written.").fixed(),
 
-    later("cache", "What is kept in memory."),
     later("flags", "Optional costs."),
     later("maintenance", "Times of quiet."),
     later("health", "Checks of the supervisor itself."),

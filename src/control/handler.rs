@@ -106,6 +106,7 @@ impl Api {
                 self.nudge(Some(target), call)?;
                 Ok(Response::json(202, &Counted { count: 1 }))
             }
+            Route::Stats => Ok(Response::json(200, &(self.sources.stats)())),
             Route::Workers => Ok(Response::json(200, &(self.sources.workers)())),
             Route::Deliveries(query) => self.deliveries(&query),
             Route::Incidents(query) => {

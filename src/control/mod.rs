@@ -24,6 +24,7 @@ pub mod routes;
 pub mod server;
 pub mod silences;
 pub mod sources;
+pub mod stats;
 mod stored;
 mod views;
 

@@ -85,6 +85,8 @@ pub enum Route {
     Enable(String),
     /// Who sends to the targets.
     Workers,
+    /// What was done and what it cost.
+    Stats,
     /// Some deliveries.
     Deliveries(DeliveryQuery),
     /// Some incidents.
@@ -131,6 +133,7 @@ fn resource(rest: &[&str], request: &Request) -> Option<Resource> {
         ["targets", name, "test"] => (POST, trial(name, request)),
         ["targets", name, "enable"] => (POST, Ok(Route::Enable((*name).to_owned()))),
         ["workers"] => (GET, Ok(Route::Workers)),
+        ["stats"] => (GET, Ok(Route::Stats)),
         ["deliveries", rest @ ..] => deliveries(rest, request)?,
         ["incidents"] => (GET, IncidentQuery::of(request).map(Route::Incidents)),
         ["incidents", id] => (GET, Ok(Route::IncidentDetail((*id).to_owned()))),

@@ -12,6 +12,7 @@ use super::api::DeliveryLine;
 use super::deliveries::{Deliveries, WorkerLine};
 use super::incidents::Incidents;
 use super::prometheus::Measures;
+use super::stats::Stats;
 use crate::clock::{Mono, Wall};
 use crate::history::explain::Account;
 use crate::ids::{DeliveryId, EventId, SilenceId};
@@ -44,6 +45,8 @@ pub struct Sources {
     pub facts: Arc<dyn Fn() -> SupervisorFacts + Send + Sync>,
     /// What `/metrics` shows besides.
     pub measures: Arc<dyn Fn() -> Measures + Send + Sync>,
+    /// What was done and what it cost.
+    pub stats: Arc<dyn Fn() -> Stats + Send + Sync>,
     /// What is stored.
     pub store: Arc<dyn StoreView>,
     /// The deliveries, to be looked at and changed.

@@ -191,6 +191,13 @@ impl Stage {
             deliveries: Arc::clone(&store) as Arc<dyn Deliveries>,
             incidents: Arc::clone(&store) as Arc<dyn Incidents>,
             workers: Arc::new(Vec::new),
+            stats: Arc::new(|| super::stats::Stats {
+                database: crate::store::StoreStats::default(),
+                storage: super::stats::StorageLine::default(),
+                pool: super::stats::PoolLine::default(),
+                cache: super::stats::CacheLine::default(),
+                configuration: facts().configuration,
+            }),
             commands: commands_tx,
         };
         let listener = Listener::unix(&dir.path().join("jikimi.sock")).expect("a fresh socket");

@@ -1,6 +1,7 @@
 //! The nouns every room shares, a file a noun. Plain data: no I/O, no clock, no locks.
 
 pub mod backup;
+pub mod cache;
 pub mod calendar;
 pub mod clues;
 pub mod command;

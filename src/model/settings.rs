@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::backup::BackupSettings;
 use super::control::ControlSettings;
+use super::cache::CacheSettings;
 use super::heartbeat::HeartbeatSpec;
 use super::language::Language;
 use super::program::ProgramSpec;
@@ -35,6 +36,8 @@ pub struct Settings {
     pub store: StoreSettings,
     /// `[checkpoint]`.
     pub checkpoint: CheckpointSettings,
+    /// `[cache]`.
+    pub cache: CacheSettings,
     /// `[control]`.
     pub control: ControlSettings,
     /// `[heartbeat]`, if there is to be one.

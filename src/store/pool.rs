@@ -127,7 +127,13 @@ impl ReadPool {
 
     /// A reader, given back on drop.
     pub(super) fn get(&self) -> Result<Reader, StoreError> {
-        let get = || self.pool.get().map_err(StoreError::NoConnection);
+        let get = || {
+            self.counters.pool_gets.one();
+            self.pool.get().map_err(|error| {
+                self.counters.pool_timeouts.one();
+                StoreError::NoConnection(error)
+            })
+        };
         let mut conn = get()?;
         while conn.epoch != self.epoch.load(Ordering::Acquire) {
             // Given back, it is put away.

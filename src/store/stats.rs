@@ -3,12 +3,15 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use serde::{Deserialize, Serialize};
+
 use super::versions::Versions;
 
 macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident;)*) => {
         /// What the store has done since it was opened.
-        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(default)]
         pub struct StoreStats { $($(#[$doc])* pub $name: u64,)* }
 
         /// The live form of [`StoreStats`].
@@ -27,6 +30,17 @@ macro_rules! counters {
     };
 }
 
+impl Counters {
+    /// A checkpoint of so many values passed, within so many microseconds.
+    pub(super) fn checkpointed(&self, values: usize, micros: usize) {
+        self.checkpoints.one();
+        self.checkpoint_micros.add(micros);
+        self.checkpoint_last_values.set(values);
+        self.checkpoint_last_micros.set(micros);
+        self.checkpoint_most_micros.most(micros);
+    }
+}
+
 /// One number that rises.
 #[derive(Debug, Default)]
 pub(super) struct Counter(AtomicU64);
@@ -39,6 +53,18 @@ impl Counter {
 
     pub(super) fn one(&self) {
         self.add(1);
+    }
+
+    /// For numbers that are the last of their kind.
+    pub(super) fn set(&self, value: usize) {
+        let value = u64::try_from(value).unwrap_or(u64::MAX);
+        self.0.store(value, Ordering::Relaxed);
+    }
+
+    /// For numbers that are the largest of their kind.
+    pub(super) fn most(&self, value: usize) {
+        let value = u64::try_from(value).unwrap_or(u64::MAX);
+        self.0.fetch_max(value, Ordering::Relaxed);
     }
 
     pub(super) fn get(&self) -> u64 {
@@ -75,6 +101,18 @@ counters! {
     checkpoint_failures;
     /// Microseconds spent in checkpoints that passed.
     checkpoint_micros;
+    /// Checkpoints that passed, each of one or several transactions.
+    checkpoints;
+    /// Values in the last one.
+    checkpoint_last_values;
+    /// Microseconds it took.
+    checkpoint_last_micros;
+    /// Microseconds of the slowest one.
+    checkpoint_most_micros;
+    /// Readers taken from the pool.
+    pool_gets;
+    /// Times none came free in time.
+    pool_timeouts;
     /// Writes that failed and were put back.
     retries;
     /// Writes that can never pass and were given up.

@@ -398,6 +398,7 @@ impl Writer {
         let shared = Arc::clone(&self.shared);
         let counters = &shared.counters;
         let began = clock::mono();
+        let values: usize = batches.iter().map(Vec::len).sum();
         let alive = clock::wall();
         loop {
             let batch = batches.front().map_or(&[][..], Vec::as_slice);
@@ -421,9 +422,7 @@ impl Writer {
             batches.pop_front();
             if batches.is_empty() {
                 let took = clock::mono().since(began).as_micros();
-                counters
-                    .checkpoint_micros
-                    .add(usize::try_from(took).unwrap_or(usize::MAX));
+                counters.checkpointed(values, usize::try_from(took).unwrap_or(usize::MAX));
                 break;
             }
         }

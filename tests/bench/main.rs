@@ -15,6 +15,7 @@ mod measure;
 mod restart;
 mod rows;
 mod sampling;
+mod state;
 
 #[path = "../it/support/mod.rs"]
 #[expect(
@@ -61,6 +62,11 @@ const ALL: &[Benchmark] = &[
         name: "rows",
         about: "rows in batches against one by one; transactions of log records and checkpoints",
         run: rows::run,
+    },
+    Benchmark {
+        name: "state",
+        about: "saving one of 1,000 definitions; 10 M keys through the cache; a large backup; indexes at 1 M rows",
+        run: state::run,
     },
     Benchmark {
         name: "deliveries",

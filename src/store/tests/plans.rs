@@ -51,6 +51,31 @@ fn every_statement_finds_its_rows_by_an_index() {
 }
 
 #[test]
+fn every_file_that_declares_statements_is_looked_at() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store/queries");
+    let list = std::fs::read_to_string(folder.join("mod.rs")).expect("ours");
+    let mut declaring = 0;
+    for entry in std::fs::read_dir(&folder).expect("ours").flatten() {
+        let path = entry.path();
+        let text = std::fs::read_to_string(&path).unwrap_or_default();
+        let name = path
+            .file_stem()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        if name == "mod" || !text.contains("statements! {") {
+            continue;
+        }
+        declaring += 1;
+        assert!(
+            list.contains(&[&name, "::ALL,"].concat()),
+            "{name} is not in queries::ALL"
+        );
+    }
+    assert_eq!(declaring, queries::ALL.len());
+}
+
+#[test]
 fn the_check_itself_sees_a_scan() {
     let bench = bench();
     let (send, plans) = crossbeam::channel::bounded(1);
