@@ -64,8 +64,8 @@ fn a_copy_made_beside_the_supervisor_brings_history_back_after_damage() {
             Ok(())
         }
     });
-    let made = sup.cli(&["backup"]);
-    assert!(made.status.success(), "{}", text(&made.stderr));
+    let copied = sup.cli(&["backup"]);
+    assert!(copied.status.success(), "{}", text(&copied.stderr));
     let named = sup.cli(&["backup", "--to", "mine.db.zst", "--json"]);
     let named: Value = serde_json::from_slice(&named.stdout).expect("JSON");
     assert!(named["bytes"].as_u64() < named["database_bytes"].as_u64());
