@@ -391,8 +391,11 @@ fn edits_and_ends_are_shown_as_they_are_sent_and_what_a_program_would_read() {
     };
     let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());
     let (created, edited) = (pair("POST", "[redacted]"), pair("PATCH", "1001"));
-    assert_eq!(crash("chat", &[]).0, [created.clone()]);
-    assert_eq!(crash("chat", &["--update"]).0, [edited.clone()]);
+    assert_eq!(crash("chat", &[]).0, std::slice::from_ref(&created));
+    assert_eq!(
+        crash("chat", &["--update"]).0,
+        std::slice::from_ref(&edited)
+    );
     let (over, requests) = crash("chat", &["--resolved"]);
     assert_eq!(over, [edited, created]);
     assert!(
