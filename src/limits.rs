@@ -1322,3 +1322,6 @@ pub const DEFINITION_VERSIONS: usize = 20;
 
 /// Older versions of a definition go when another one comes.
 pub const DEFINITION_AGE: Duration = Duration::from_hours(90 * 24);
+
+/// The least room for a cache that is bounded by bytes; less is a slip of the pen.
+pub const CACHE_BYTES_LEAST: u64 = 1024;

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::backup::BackupSettings;
-use crate::model::control::ControlSettings;
 use crate::model::cache::{CacheSettings, Eviction};
+use crate::model::control::ControlSettings;
 use crate::model::language::Language;
 use crate::model::program::ProgramSpec;
 use crate::model::route::RouteSpec;

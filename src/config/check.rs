@@ -175,7 +175,7 @@ fn cache(root: &Fields) -> CacheSettings {
         },
         entries: root.integer("cache.entries"),
         ttl: root.duration("cache.ttl"),
-        bytes: root.integer("cache.bytes"),
+        bytes: super::rotation::size_of(root, "cache.bytes").unwrap_or_default(),
     }
 }
 

@@ -82,8 +82,6 @@ pub enum Kind {
         /// The greatest.
         max: Duration,
     },
-    /// `"16MiB"`, at least 1 KiB.
-    Size,
     /// One line of text, not empty.
     Text,
     /// A path, relative to the folder of the file it stands in.
@@ -179,7 +177,6 @@ impl Kind {
             Self::Number { min, max } => format!("number, {min} to {max}"),
             Self::Size { .. } => "size".to_owned(),
             Self::Duration { .. } => "duration".to_owned(),
-            Self::Size => "size".to_owned(),
             Self::Text => "text".to_owned(),
             Self::Path => "path".to_owned(),
             Self::Choice { now, .. } => {

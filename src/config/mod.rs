@@ -43,7 +43,6 @@ mod rule;
 mod rule_command;
 mod secrets;
 mod silence;
-mod size;
 mod source;
 mod stops;
 mod syntax;

@@ -126,7 +126,6 @@ impl<'a> Reader<'a> {
             Kind::Number { min, max } => self.number(key, name, (node, min, max)),
             Kind::Size { min, max } => rotation::size(self, key, name, (node, min, max)),
             Kind::Duration { min, max } => self.duration(key, name, (node, min, max)),
-            Kind::Size => self.size(key, name, node),
             Kind::Text => self.line(key, name, node),
             Kind::Path => {
                 let word = self.word(key, name, node)?;
@@ -181,12 +180,6 @@ impl<'a> Reader<'a> {
         let word = self.word(key, name, node)?;
         let address = super::probes::check_address(word);
         self.keep(node.at, name, address).map(Typed::Word)
-    }
-
-    fn size(&mut self, key: &Key, name: &str, node: &Node) -> Option<Typed> {
-        let word = self.word(key, name, node)?;
-        let bytes = super::size::size_in(&word);
-        self.keep(node.at, name, bytes).map(Typed::Integer)
     }
 
     fn line(&mut self, key: &Key, name: &str, node: &Node) -> Option<Typed> {

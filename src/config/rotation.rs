@@ -34,7 +34,7 @@ pub(super) fn size(
     reader.keep(node.at, name, size).map(Typed::Size)
 }
 
-fn size_of(fields: &Fields, path: &str) -> Option<u64> {
+pub(super) fn size_of(fields: &Fields, path: &str) -> Option<u64> {
     match fields.typed(path) {
         Some(Typed::Size(size)) => Some(size),
         _ => None,

@@ -91,6 +91,11 @@ const ROTATED: Kind = Kind::Size {
     max: limits::LOG_SIZE_MOST,
 };
 
+const CACHED: Kind = Kind::Size {
+    min: limits::CACHE_BYTES_LEAST,
+    max: limits::LOG_SIZE_MOST,
+};
+
 const fn count(max: i64) -> Kind {
     Kind::Integer { min: 1, max }
 }
@@ -312,7 +317,7 @@ pub const KEYS: &[Key] = &[
     usual("cache.policy", words(&["lru", "ttl", "size"]), r#""lru""#, "What leaves the cache of what was read from the database: beyond `entries` the least recently used, what is older than `ttl` too, or beyond `bytes` the least recently used.").fixed(),
     usual("cache.entries", count(10_000_000), "10000", "Answers it holds at the most, unless bytes are bounded.").fixed(),
     usual("cache.ttl", SOME_TIME, r#""5m""#, "How long an answer stays with `ttl`.").fixed(),
-    usual("cache.bytes", Kind::Size, r#""16MiB""#, "About the memory it takes at the most with `size`.").fixed(),
+    usual("cache.bytes", CACHED, r#""16MiB""#, "About the memory it takes at the most with `size`.").fixed(),
 
     now("control.socket", Kind::Path, r#"".jikimi/jikimi.sock""#, "Where commands reach the supervisor; 107 bytes at the most.").or("`jikimi.sock` in `supervisor.state_dir`").fixed(),
     now("control.http", Kind::Text, r#""127.0.0.1:9110""#, "The address where it answers over HTTP as well; beyond this machine only with a token. With port 0 `status` says which one it has.").or("nowhere").fixed(),

@@ -46,15 +46,6 @@ pub struct LogLine {
     pub goes_on: bool,
 }
 
-/// Where the bytes that come next stand.
-#[derive(Clone, Copy)]
-enum Within {
-    /// At the beginning of a line.
-    Nothing,
-    /// In a line that is split, of this level.
-    Line(Option<Level>),
-}
-
 /// See the file's head.
 pub struct Reader {
     state_dir: PathBuf,

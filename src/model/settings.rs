@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::backup::BackupSettings;
-use super::control::ControlSettings;
 use super::cache::CacheSettings;
+use super::control::ControlSettings;
 use super::heartbeat::HeartbeatSpec;
 use super::language::Language;
 use super::program::ProgramSpec;
