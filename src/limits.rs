@@ -772,6 +772,8 @@ pub const SILENCE_GRACE: Duration = Duration::from_secs(5);
 pub const SILENCE_LOOK: Duration = Duration::from_mins(1);
 /// How long who asks for a silence waits until it is stored.
 pub const SILENCE_STORED: Duration = Duration::from_secs(5);
+/// `[[maintenance]]` tables: each is a silence at times, and there are as many for people.
+pub const MAINTENANCE_MAX: usize = SILENCES_MAX / 2;
 /// How long people's first word about an incident waits for others, where a route does not say.
 pub const GROUP_WAIT_CHAT: Duration = Duration::from_secs(2);
 /// The longest such wait: what is urgent is not kept for longer.

@@ -78,6 +78,7 @@ pub(crate) fn settings(routes: Vec<RouteSpec>, max_age: MaxAge) -> Settings {
             socket: PathBuf::from("/run/jikimi.sock"),
         },
         heartbeat: None,
+        maintenance: vec![],
         log: LogSettings {
             level: log::LevelFilter::Info,
             format: LogFormat::Text,

@@ -8,6 +8,7 @@ pub(crate) mod fixture;
 pub mod flap;
 pub mod group;
 pub mod incident;
+pub mod maintenance;
 pub mod route;
 pub mod silence;
 pub mod summary;
@@ -19,6 +20,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub use incident::{Fold, Incidents, Input, RecoveryPolicy};
+use maintenance::Windows;
 pub use route::Router;
 use silence::Silences;
 pub use summary::{summary, summary_in};
@@ -43,6 +45,7 @@ pub struct Alert {
     incidents: Incidents,
     telling: Telling,
     silences: Silences,
+    windows: Windows,
     router: Router,
     /// The two clocks when something came in last.
     seen: Option<(Wall, Mono)>,
@@ -89,6 +92,7 @@ impl Alert {
             incidents: Incidents::new(BTreeMap::new(), incidents),
             telling,
             silences: Silences::default(),
+            windows: Windows::default(),
             router: Router::new(settings),
             seen: None,
         };
@@ -103,6 +107,7 @@ impl Alert {
         self.incidents
             .configure(policies(&settings.programs), targets);
         self.router = Router::new(settings);
+        self.windows.configure(&settings.maintenance);
     }
 
     /// With the silences that were in force when the supervisor before ended.
@@ -131,6 +136,7 @@ impl Alert {
         while let Some(id) = self.silences.over(wall) {
             all.extend(self.end_silence(id, wall, None));
         }
+        all.extend(self.maintain(wall));
         if let Input::Event(event) = &mut input {
             // Ids rise with time: what is told first takes the earlier id.
             for earlier in &mut all {
@@ -140,6 +146,18 @@ impl Alert {
         }
         let folds = self.incidents.next(input, now);
         all.extend(folds.into_iter().map(|fold| self.tell(fold)));
+        all
+    }
+
+    /// Begins and ends the silences of the configuration.
+    fn maintain(&mut self, wall: Wall) -> Vec<Consequence> {
+        let mut all = Vec::new();
+        while let Some(id) = self.windows.orphan(self.silences.active()) {
+            all.extend(self.end_silence(id, wall, Some("the configuration".to_owned())));
+        }
+        for silence in self.windows.due(wall, self.silences.active()) {
+            all.extend(self.begin_silence(silence));
+        }
         all
     }
 
@@ -166,6 +184,7 @@ impl Alert {
         by: Option<String>,
     ) -> Option<Consequence> {
         let (silence, mut event) = self.silences.end(id, at)?;
+        self.windows.look_again();
         event.facts.asked_by = by;
         let mut consequence = self.tell(Fold {
             event,
@@ -193,7 +212,9 @@ impl Alert {
     /// When to tick at the latest. The wall clock may be set meanwhile, so that is looked at now and then.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Mono> {
-        let end = self.silences.next_end().map(|end| match self.seen {
+        let end = self.silences.next_end();
+        let end = end.into_iter().chain(self.windows.next()).min();
+        let end = end.map(|end| match self.seen {
             Some((wall, now)) => now + end.since(wall).min(limits::SILENCE_LOOK),
             None => Mono::default(),
         });

@@ -88,6 +88,7 @@ pub(super) fn check(path: &Path, env: &Env, gathered: &Gathered) -> Checked {
         cache: cache(root),
         control,
         heartbeat,
+        maintenance: root.maintenance("maintenance"),
         log: log(root),
     };
     Checked {

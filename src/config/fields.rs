@@ -218,6 +218,16 @@ impl Fields {
         }
     }
 
+    pub(super) fn maintenance(
+        &self,
+        path: &str,
+    ) -> Vec<crate::model::maintenance::MaintenanceSpec> {
+        match self.written(path) {
+            Some(Typed::Maintenance(windows)) => windows.clone(),
+            _ => Vec::new(),
+        }
+    }
+
     pub(super) fn template(&self, path: &str) -> Option<crate::model::template::Template> {
         match self.written(path) {
             Some(Typed::Template(template)) => Some(template.clone()),

@@ -121,6 +121,8 @@ pub enum Kind {
     Restarts,
     /// Rules about figures, each a table.
     Rules,
+    /// Times of quiet, each a table.
+    Maintenance,
     /// A table of environment variables.
     Variables,
     /// Names of programs, or a table of them with their conditions.
@@ -197,6 +199,9 @@ impl Kind {
             Self::Calendar => "time, list of times, or table of `at` and `zone`".to_owned(),
             Self::Restarts => {
                 "time, list of times, or table of `at`, `zone` and `announce`".to_owned()
+            }
+            Self::Maintenance => {
+                "list of tables of `programs`, `schedule`, `duration` and `reason`".to_owned()
             }
             Self::Rules => "list of tables of `when`, `for`, `do`, `exec` and `timeout`".to_owned(),
             Self::Variables => "table of texts".to_owned(),

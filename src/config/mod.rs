@@ -32,6 +32,7 @@ pub mod keys;
 mod lists;
 mod load;
 mod machines;
+mod maintenance;
 mod os;
 pub mod plan;
 mod policy;

@@ -135,6 +135,7 @@ fn root(settings: &Settings) -> BTreeMap<&'static str, String> {
         cache,
         control,
         heartbeat,
+        maintenance,
         log,
     } = settings;
     let SupervisorSettings {
@@ -154,11 +155,12 @@ fn root(settings: &Settings) -> BTreeMap<&'static str, String> {
     } = checkpoint;
     let LogSettings { level, format } = log;
     let beats = heartbeat.as_ref();
-    let values: [(&'static str, &dyn std::fmt::Debug); 20] = [
+    let values: [(&'static str, &dyn std::fmt::Debug); 21] = [
         ("supervisor.name", name),
         ("supervisor.state_dir", state_dir),
         ("supervisor.shutdown_timeout", shutdown_timeout),
         ("route", routes),
+        ("maintenance", maintenance),
         ("metrics.interval", interval),
         ("metrics.retention.raw", retention_raw),
         ("metrics.retention.chunks", retention_chunks),

@@ -10,10 +10,13 @@ use super::fault::{Fault, Wrong, shown, wrong};
 use super::keys::{Key, Kind};
 use super::source::{At, Sources};
 use super::syntax::{Node, Value};
-use super::{announce, lists, os, policy, rotation, rule, secrets, silence, stops, timing};
+use super::{
+    announce, lists, maintenance, os, policy, rotation, rule, secrets, silence, stops, timing,
+};
 use crate::limits;
 use crate::model::calendar::Calendar;
 use crate::model::log_silence::LogSilence;
+use crate::model::maintenance::MaintenanceSpec;
 use crate::model::needs::Condition;
 use crate::model::os::Limit;
 use crate::model::pattern::Pattern;
@@ -66,6 +69,7 @@ pub(super) enum Typed {
     /// A calendar, and what is typed before its times.
     Restarts(Calendar, Vec<Announcement>),
     Rules(Vec<Rule>),
+    Maintenance(Vec<MaintenanceSpec>),
     Pattern(Pattern),
     Template(Template),
     Pairs(Vec<(String, String)>),
@@ -151,6 +155,7 @@ impl<'a> Reader<'a> {
             Kind::Calendar => timing::times(self, key, name, node),
             Kind::Restarts => announce::restarts(self, key, name, node),
             Kind::Rules => rule::rules(self, key, name, node),
+            Kind::Maintenance => maintenance::windows(self, key, name, node),
             Kind::Variables => lists::variables(self, key, name, node),
             Kind::Depends => lists::depends(self, key, name, node),
             Kind::Account => os::account(self, key, name, node),

@@ -282,6 +282,7 @@ pub const KEYS: &[Key] = &[
     now("target.*.ca_file", Kind::Path, r#""ca.pem""#, "Its authorities (PEM), trusted in place of the usual ones.").or("`notify.ca_file`"),
     now("target.*.allow_private", Kind::Switch, "true", "Whether it may be in a private network or on this machine.").or("`notify.allow_private`"),
 
+    now("maintenance", Kind::Maintenance, r#"[{ programs = ["web", "tag:game"], schedule = { at = "0 3 * * sun", zone = "Asia/Seoul" }, duration = "2h", reason = "backup" }]"#, "Times in which chats are told nothing of these programs, as by `jikimi silence`: `[[maintenance]]` for each; `schedule` as in `restart_at`.").or("none"),
     now("route.programs", Kind::Texts, r#"["web*", "tag:game"]"#, "Names, globs and tags of programs.").or("all, and events of no program"),
     now("route.events", Kind::Texts, r#"["program.*"]"#, "Names and globs of events.").or("all"),
     usual("route.min_severity", words(&["info", "warning", "critical"]), r#""warning""#, "Lesser events do not begin a message."),
@@ -335,7 +336,6 @@ pub const KEYS: &[Key] = &[
     usual("log.format", words(&["text", "json"]), r#""text""#, "How they are written.").fixed(),
 
     later("flags", "Optional costs."),
-    later("maintenance", "Times of quiet."),
     later("health", "Checks of the supervisor itself."),
 ];
 

@@ -21,6 +21,7 @@ pub mod language;
 pub mod living;
 pub mod log;
 pub mod log_silence;
+pub mod maintenance;
 pub mod name;
 pub mod needs;
 pub mod os;

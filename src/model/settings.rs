@@ -9,6 +9,7 @@ use super::cache::CacheSettings;
 use super::control::ControlSettings;
 use super::heartbeat::HeartbeatSpec;
 use super::language::Language;
+use super::maintenance::MaintenanceSpec;
 use super::program::ProgramSpec;
 use super::route::RouteSpec;
 use super::target::TargetSpec;
@@ -42,6 +43,8 @@ pub struct Settings {
     pub control: ControlSettings,
     /// `[heartbeat]`, if there is to be one.
     pub heartbeat: Option<HeartbeatSpec>,
+    /// Times of quiet.
+    pub maintenance: Vec<MaintenanceSpec>,
     /// `[log]`.
     pub log: LogSettings,
 }

@@ -25,6 +25,7 @@ mod log_lines;
 mod log_rotation;
 mod log_silence;
 mod logs;
+mod maintenance;
 mod metrics;
 mod notifications;
 mod notify_socket;

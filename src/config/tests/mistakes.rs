@@ -428,7 +428,7 @@ const ELSEWHERE: &str = r#"
 [cache] | entries = 1
     1:2: cache: not available in this version: leave it out
 [[maintenance]] | x = 1
-    1:3: maintenance: not available in this version: leave it out
+    2:1: maintenance.x: unknown key: here stand programs, schedule, duration, reason
 [notify] | workers = 65
     2:11: notify.workers: it is too large: a whole number from 1 to 64
 [log] | level = "loud"
