@@ -427,8 +427,6 @@ const ELSEWHERE: &str = r#"
     2:9: control.token: it is so short that it could be guessed: 16 characters at the least, as `openssl rand -hex 24` makes them
 [cache] | entries = 1
     1:2: cache: not available in this version: leave it out
-[[maintenance]] | x = 1
-    2:1: maintenance.x: unknown key: here stand programs, schedule, duration, reason
 [notify] | workers = 65
     2:11: notify.workers: it is too large: a whole number from 1 to 64
 [log] | level = "loud"
