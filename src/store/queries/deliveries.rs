@@ -547,16 +547,23 @@ pub(in crate::store) fn settle(tx: &Tx<'_>, settlement: &Settlement) -> Result<(
         },
     )?;
     share(tx, settlement)?;
-    if matches!(settlement.verdict, Verdict::Dead | Verdict::Expired) {
-        let lost = settlement.with.iter().copied().chain([settlement.id]);
-        let at = Wall::from_millis(started.saturating_add(took));
-        super::fallback::pass(tx, &lost.collect::<Vec<_>>(), at)?;
-    }
-    if state == DeliveryState::Delivered {
-        super::bound::said(tx, &id, settlement.effect.dropped)?;
-    }
     let now = Wall::from_millis(started.saturating_add(took));
+    follow_up(tx, settlement, now)?;
     super::messages::apply(tx, settlement.id, &settlement.effect, now)
+}
+
+/// What was given up goes to the fallback; what was taken may have said what was dropped.
+fn follow_up(tx: &Tx<'_>, settlement: &Settlement, now: Wall) -> Result<(), StoreError> {
+    match settlement.verdict {
+        Verdict::Dead | Verdict::Expired => {
+            let lost = settlement.with.iter().copied().chain([settlement.id]);
+            super::fallback::pass(tx, &lost.collect::<Vec<_>>(), now).map(drop)
+        }
+        Verdict::Delivered { .. } => {
+            super::bound::said(tx, &settlement.id.to_string(), settlement.effect.dropped)
+        }
+        Verdict::Standing { .. } | Verdict::RetryAt { .. } => Ok(()),
+    }
 }
 
 /// Gives the rows that were told with it its fate.

@@ -29,13 +29,27 @@ fn body(request: &Received, pointer: &str) -> String {
     found.unwrap_or_default().to_owned()
 }
 
-fn kinds() -> Vec<Kind> {
-    let kind = |name, settings, success, key| Kind {
+const fn kind(
+    name: &'static str,
+    settings: &'static str,
+    success: (u16, &'static str),
+    key: Option<fn(&Received) -> String>,
+) -> Kind {
+    Kind {
         name,
         settings,
         success,
         key,
-    };
+    }
+}
+
+fn kinds() -> Vec<Kind> {
+    let mut all = first_kinds();
+    all.extend(more_kinds());
+    all
+}
+
+fn first_kinds() -> Vec<Kind> {
     vec![
         kind(
             "webhook",
@@ -69,6 +83,11 @@ fn kinds() -> Vec<Kind> {
             Some(|r| body(r, "/sequence_id")),
         ),
         kind("mattermost", "url = \"URL/hooks/key\"", (200, "ok"), None),
+    ]
+}
+
+fn more_kinds() -> Vec<Kind> {
+    vec![
         kind(
             "google_chat",
             "url = \"URL/v1/spaces/A/messages?key=K&token=T\"",
@@ -171,13 +190,30 @@ impl Bench {
                 .replace("ROUTING", ROUTING)
                 .replace("KEY", KEY);
             let name = kind.name;
-            config += &format!("[target.{name}]\nkind = \"{name}\"\n{settings}\n{FAST}\n");
+            config.push_str(
+                &[
+                    "[target.",
+                    name,
+                    "]\nkind = \"",
+                    name,
+                    "\"\n",
+                    &settings,
+                    "\n",
+                    FAST,
+                    "\n",
+                ]
+                .concat(),
+            );
             names.push(format!("\"{name}\""));
             receivers.insert(name, receiver);
         }
-        config += &format!(
-            "[[route]]\nprograms = [\"web\"]\ntargets = [{}]\n",
-            names.join(", ")
+        config.push_str(
+            &[
+                "[[route]]\nprograms = [\"web\"]\ntargets = [",
+                &names.join(", "),
+                "]\n",
+            ]
+            .concat(),
         );
         let supervisor = Supervisor::configured(&config);
         *path.lock().expect("no panic in it") = supervisor.file(".jikimi/jikimi.db");
