@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
 use super::health::{Aspect, HealthSettings};
+use super::log_silence::LogSilence;
 use super::program::{Environment, ProgramSpec};
 use super::rotation::Rotation;
 
@@ -114,15 +115,14 @@ fn parts(spec: &ProgramSpec) -> Parts {
     let directory = directory.as_os_str().as_encoded_bytes();
     parts.run.insert("directory".to_owned(), directory.to_vec());
     add_environment(&mut parts.run, environment);
-    if let Some((key, value)) = console.key() {
-        parts.run.insert(key.to_owned(), value.as_bytes().to_vec());
-    }
-    for (key, value) in os.parts() {
-        parts.run.insert(key.to_owned(), value.into_bytes());
-    }
+    let console = console.key();
+    let console = console.map(|(key, value)| (key.to_owned(), value.as_bytes().to_vec()));
+    parts.run.extend(console);
+    let os = os.parts().into_iter();
+    (parts.run).extend(os.map(|(key, value)| (key.to_owned(), value.into_bytes())));
     add_notify(&mut parts.run, health);
-    parts.live("log_silence", silence);
-    add_health(&mut parts, (health, rotation));
+    add_health(&mut parts, health);
+    add_output(&mut parts, (silence, rotation));
     parts.live("instances", instances);
     parts.live("autostart", autostart);
     parts.live("restart", restart);
@@ -159,13 +159,18 @@ fn add_ends(parts: &mut Parts, ends: &super::ends::EndPolicy) {
     parts.live("no_restart_signals", &ends.no_restart_signals);
 }
 
-/// What its health is judged by, and how its output is kept.
-fn add_health(parts: &mut Parts, (health, rotation): (&HealthSettings, &Rotation)) {
+/// What is asked of its output, and how it is kept.
+fn add_output(parts: &mut Parts, (silence, rotation): (&Option<LogSilence>, &Rotation)) {
+    parts.live("log_silence", silence);
     parts.live("logs.max_size", &rotation.max_size);
     parts.live("logs.max_age", &rotation.max_age);
     parts.live("logs.keep", &rotation.keep);
     parts.live("logs.compress", &rotation.is_packed);
     parts.live("logs.max_total", &rotation.max_total);
+}
+
+/// What its health is judged by.
+fn add_health(parts: &mut Parts, health: &HealthSettings) {
     parts.live("start_timeout", &health.start_timeout);
     parts.live("readiness", &(&health.readiness, &health.ready_line));
     parts.live("liveness", &health.liveness);
