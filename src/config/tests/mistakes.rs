@@ -280,7 +280,7 @@ kill_timeout = 10
 uid = 0
     1: program.web.uid: unknown key: jikimi calls it "user"
 "\u001b[2J" = 1
-    1: program.web."\x1b[2J": unknown key: here stand command, shell, directory, environment, environment_clear, env_file, instances, autostart, restart, success_exit_codes, success_signals, no_restart_exit_codes, no_restart_signals, start_confirm, stop_signal, stop_timeout, stop_stdin, depends_on, restart_with, backoff, restart_limit, rule, max_runtime, log_silence, restart_at, schedule, recover_after, tags, metrics, readiness, start_timeout, liveness, stdin, user, group, supplementary_groups, umask, nice, rlimits, terminal, new_session
+    1: program.web."\x1b[2J": unknown key: here stand command, shell, directory, environment, environment_clear, env_file, instances, autostart, restart, success_exit_codes, success_signals, no_restart_exit_codes, no_restart_signals, start_confirm, stop_signal, stop_timeout, stop_stdin, depends_on, restart_with, backoff, restart_limit, rule, max_runtime, log_silence, restart_at, schedule, recover_after, logs, tags, metrics, readiness, start_timeout, liveness, stdin, user, group, supplementary_groups, umask, nice, rlimits, terminal, new_session
 autostart = yes
     13: syntax: the value is missing, or is a text without quotes: put a text in "quotes"
 autostart
