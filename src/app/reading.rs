@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use crate::cache::{Cache, Key, Policy, Room};
 use crate::control::api::DeliveryLine;
-use crate::control::sources::{ConfigurationFacts, EventQuery, SourceError, StoreView};
+use crate::control::sources::{Account, ConfigurationFacts, EventQuery, SourceError, StoreView};
 use crate::control::stats::{CacheLine, PoolLine, Stats, StorageLine};
-use crate::history::explain::Account;
 use crate::ids::{DeliveryId, SilenceId};
 use crate::model::event::Event;
 use crate::model::name::InstanceName;

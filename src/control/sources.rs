@@ -14,7 +14,7 @@ use super::incidents::Incidents;
 use super::prometheus::Measures;
 use super::stats::Stats;
 use crate::clock::{Mono, Wall};
-use crate::history::explain::Account;
+pub use crate::history::explain::Account;
 use crate::ids::{DeliveryId, EventId, SilenceId};
 use crate::model::command::Command;
 use crate::model::event::{Event, EventKind};
