@@ -84,7 +84,7 @@ pub fn ask(to: SocketAddr, line: &str, headers: &[(&str, &str)]) -> Answer {
         text.push_str("Host: localhost\r\n");
     }
     for (name, value) in headers {
-        text.push_str(&format!("{name}: {value}\r\n"));
+        text.extend([*name, ": ", *value, "\r\n"]);
     }
     text.push_str("\r\n");
     exchange(to, text.as_bytes()).unwrap_or_else(|seen| panic!("{line}: {seen}"))
