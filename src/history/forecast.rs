@@ -123,7 +123,7 @@ fn slopes(points: &[(f64, f64)]) -> Option<(f64, f64, f64)> {
     let deviation = (n * (n - 1.0) * (2.0 * n + 5.0) / 18.0).sqrt();
     let reach = 1.96 * deviation * limits::FORECAST_WIDEN;
     let low = ((all - reach) / 2.0).max(0.0) as usize;
-    let high = ((all + reach) / 2.0) as usize;
+    let high = f64::midpoint(all, reach) as usize;
     Some((
         slope,
         *slopes.get(low)?,

@@ -425,8 +425,6 @@ const ELSEWHERE: &str = r#"
     2:8: control.http: others could reach it there, and everybody may read without a token: give control.token or control.read_token, or listen on 127.0.0.1
 [control] | token = "short"
     2:9: control.token: it is so short that it could be guessed: 16 characters at the least, as `openssl rand -hex 24` makes them
-[cache] | entries = 1
-    1:2: cache: not available in this version: leave it out
 [notify] | workers = 65
     2:11: notify.workers: it is too large: a whole number from 1 to 64
 [log] | level = "loud"

@@ -103,6 +103,9 @@ fn two_thousand_deliveries_all_arrive_and_each_incident_in_its_order() {
     let receiver = Receiver::start();
     let config = format!(
         r#"
+[notify]
+queue = 4096
+
 [program.web]
 command = ["false"]
 instances = {INSTANCES}
