@@ -68,8 +68,9 @@ fn end_by(pidfd: &OwnedFd, pid: u32, start_ticks: u64) -> Option<Exit> {
     // Between a look at the zombie and a look at what is kept of the reaped, its parent may reap it.
     for _ in 0..limits::ADOPTED_EXIT_LOOKS {
         match trace(pid, start_ticks) {
-            Trace::Zombie(exit) => return Some(exit.unwrap_or(Exit::Unknown)),
-            Trace::Alive | Trace::Gone => {
+            Trace::Zombie(Some(exit)) => return Some(exit),
+            // A zombie that we have no right to look into; or it was reaped before we asked for the right.
+            Trace::Zombie(None) | Trace::Alive | Trace::Gone => {
                 if let Some(status) = kept_status(pidfd) {
                     return Some(exit_of_status(status));
                 }
