@@ -303,7 +303,7 @@ pub const KEYS: &[Key] = &[
 
     usual("metrics.interval", SAMPLING, r#""5s""#, "How often programs and the host are measured; `100ms` at the least."),
     usual("metrics.retention.raw", span(Duration::from_mins(1)), r#""2d""#, "How long samples are kept one by one, at most: they are packed once their hour is over."),
-    usual("metrics.retention.chunks", span(Duration::from_hours(1)), r#""30d""#, "How long packed samples are kept: every one of them, at a byte or two a figure."),
+    usual("metrics.retention.chunks", span(Duration::from_hours(1)), r#""30d""#, "How long packed samples are kept."),
     usual("metrics.retention.candles", span(Duration::from_hours(1)), r#""2y""#, "How long candles are kept; those of a minute 60 days at most, of five minutes 180 days, of a quarter of an hour a year."),
 
     usual("store.pool", count(64), "4", "Connections that read the database.").fixed(),
